@@ -218,7 +218,8 @@ class Peers:
                     pruner.step()
                     advance(1, "steps")
             slim = copy.deepcopy(model)
-            recalibrate(slim, self.images.batches(RECALIBRATION_IMAGES), self.progress)
+            total = self.images.num_images(RECALIBRATION_IMAGES)
+            recalibrate(slim, self.images.batches(RECALIBRATION_IMAGES), self.progress, total)
             yield share, slim
 
     def add_gradients(self, model: DarknetModel) -> None:

@@ -111,14 +111,16 @@ def test_planning_and_repair_tell_how_far_they_are(dense: Path, tiny_hands: Path
     done, total, note = told.notes["ranking channels"]
     assert done == total
     assert re.fullmatch(r"channels, about \d+ s left", note)
-    assert re.fullmatch(r"images, about \d+ s left", told.notes["measuring importance"][2])
+    assert told.notes["measuring importance"][:2] == (12 + 16, 12 + 16)  # of 12 images: an epoch is a batch
     assert told.notes["repairing"][:2] == (24, 24)
     other = Told()
     seyolo.api.prune_file(dense, out, progress=other, importance="taylor", repair="recalibrate", **chosen)
-    assert {title: note for title, (_, _, note) in other.notes.items()} == {
-        "measuring importance": "images",
-        "repairing": "images",
+    assert {title: note[:2] for title, note in other.notes.items()} == {
+        "measuring importance": (16, 16),
+        "repairing": (12, 12),
     }
+    for title in ("measuring importance", "repairing"):
+        assert all(re.fullmatch(r"\w+, about \d+ s left", each.notes[title][2]) for each in (told, other))
 
 
 def test_a_wrong_word_is_refused(dense: Path, tmp_path: Path) -> None:

@@ -58,6 +58,26 @@ class CalibrationSet:
             yield images[:left].float() / 255
             left -= len(images)
 
+    def num_images(self, count: int = RECONSTRUCTION_IMAGES) -> int:
+        """Returns how many images `batches` yields: fewer than `count` of a small data set."""
+        plain, augmented = count // 4, count - count // 4
+        return min(plain, self.num_samples) + min(augmented, self._num_augmented(augmented))
+
+    @property
+    def num_samples(self) -> int:
+        """Number of images of the train split."""
+        return len(training_samples(self.dataset))
+
+    @property
+    def num_labelled(self) -> int:
+        """Number of images that `labelled_batches` returns by default."""
+        return self._num_augmented(TAYLOR_BATCHES * CALIBRATION_BATCH)
+
+    def _num_augmented(self, count: int) -> int:
+        """Returns the images of full batches for `count` images, at most those of an epoch."""
+        batches = -(-min(count, self.num_samples) // CALIBRATION_BATCH)
+        return batches * CALIBRATION_BATCH
+
     def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N C H W"]]:
         """Yields `count` images in [0, 1] as they are evaluated."""
         for batch, _, _ in evaluation_batches(self.samples(count), self.fit, CALIBRATION_BATCH):
@@ -167,4 +187,5 @@ def repair_on(
     if how == "reconstruct":
         reconstruct(slim_model, dense, plan, images.batches(), progress)
     elif how == "recalibrate":
-        recalibrate(slim_model, images.plain_batches(RECALIBRATION_IMAGES), progress)
+        total = min(RECALIBRATION_IMAGES, images.num_samples)
+        recalibrate(slim_model, images.plain_batches(RECALIBRATION_IMAGES), progress, total)

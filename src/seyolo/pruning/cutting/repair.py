@@ -177,12 +177,16 @@ def _patches(conv: nn.Conv2d, read: Tensor, rows: Tensor, shape: torch.Size) -> 
 
 @torch.no_grad()
 def recalibrate(
-    model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], progress: Progress | None = None
+    model: DarknetModel,
+    batches: Iterable[Float[Tensor, "N 3 H W"]],
+    progress: Progress | None = None,
+    total: int | None = None,
 ) -> None:
     """Replaces every running mean and variance by the average over `batches`, in place.
 
     Nothing else changes, the model's mode included. A few dozen batches of training images, RGB in [0, 1],
-    are enough (adaptive batch normalisation, Li 2020). Each batch weighs the same.
+    are enough (adaptive batch normalisation, Li 2020). Each batch weighs the same. `total` is the number of
+    images, for the progress; None if unknown.
 
     Raises:
         DataError: there is not a single batch; the statistics are then as before.
@@ -192,7 +196,7 @@ def recalibrate(
     if first is None:
         raise DataError("recalibration got no images; give training images")
     device = next(model.parameters()).device
-    with _averaging(model), (progress or Silent()).task(REPAIRING, None) as advance:
+    with _averaging(model), (progress or Silent()).task(REPAIRING, total) as advance:
         for batch in chain([first], iterator):
             model.forward_heads(batch.to(device))
             advance(len(batch), "images")

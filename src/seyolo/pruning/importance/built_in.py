@@ -24,10 +24,12 @@ from seyolo.errors import UsageError
 from seyolo.options.cut import Importance as Name
 from seyolo.options.cut import Tied
 from seyolo.progress import Progress
+from seyolo.pruning.groups.groups import Groups
 from seyolo.pruning.importance import importance as weights
 from seyolo.pruning.importance.importance import ByGroup, ByLayer, Importance, LayerScores, Measure
 from seyolo.pruning.importance.obs import num_images, obs_scores
 from seyolo.pruning.importance.taylor import taylor_scores
+from seyolo.torchnet.build import DarknetModel
 
 MEASURED: frozenset[Name] = frozenset({"taylor", "obs"})  # these need images
 
@@ -42,8 +44,15 @@ class Images(Protocol):
     def batches(self, count: int) -> Iterable[Float[Tensor, "N 3 H W"]]:
         """Returns `count` images in batches, RGB in [0, 1]."""
 
+    def num_images(self, count: int) -> int:
+        """Returns how many images `batches` gives where `count` are asked for."""
+
     def labelled_batches(self) -> Iterable[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
         """Returns batches of images and targets as `TrainingLoader` gives them."""
+
+    @property
+    def num_labelled(self) -> int:
+        """Number of images in `labelled_batches`."""
 
 
 @dataclass(frozen=True)
@@ -82,20 +91,20 @@ def _taylor(material: Material) -> Importance:
     measure = _on_images(
         "taylor",
         material,
-        lambda model, _, images: taylor_scores(model, images.labelled_batches(), material.progress),
+        lambda model, _, images: taylor_scores(
+            model, images.labelled_batches(), material.progress, images.num_labelled
+        ),
     )
     return ByLayer("taylor", measure, material.tied or "sum")
 
 
 def _obs(material: Material) -> Importance:
-    measure = _on_images(
-        "obs",
-        material,
-        lambda model, groups, images: obs_scores(
-            model, images.batches(num_images(model.network)), images.seed, groups, progress=material.progress
-        ),
-    )
-    return ByLayer("obs", measure, material.tied or "max", per_cost=True)
+    def measure(model: DarknetModel, groups: Groups, images: Images) -> LayerScores:
+        count, progress = num_images(model.network), material.progress
+        total = images.num_images(count)
+        return obs_scores(model, images.batches(count), images.seed, groups, progress=progress, total=total)
+
+    return ByLayer("obs", _on_images("obs", material, measure), material.tied or "max", per_cost=True)
 
 
 def _random(material: Material) -> Importance:

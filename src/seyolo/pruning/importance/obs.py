@@ -59,6 +59,7 @@ def obs_scores(
     *,
     mixed_precision: bool = True,
     progress: Progress | None = None,
+    total: int | None = None,
 ) -> dict[int, FloatArray]:
     """Returns per convolution (filters,) scores, the same for tied channels; none for unread channels.
 
@@ -68,12 +69,13 @@ def obs_scores(
         seed: of the random directions.
         mixed_precision: bfloat16 autocast where convolutions gain from it, as in training.
         progress: receives how many images and channels are done.
+        total: number of images in `batches`, for the progress; None if unknown.
 
     Raises:
         DataError: there is not a single image.
     """
     progress = progress or Silent()
-    with progress.task(MEASURING, num_images(model.network)) as advance:
+    with progress.task(MEASURING, total) as advance:
         watched = _watch(
             model, _counted(batches, advance), torch.Generator().manual_seed(seed), mixed_precision
         )
