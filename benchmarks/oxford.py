@@ -26,6 +26,7 @@ from typing import Any, get_args
 
 import torch
 
+from seyolo.cli import exit_code
 from seyolo.commands.output import print_readable, remark
 from seyolo.darknet.placement import GateKind
 from seyolo.data.datasets import load_dataset
@@ -247,15 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
     words = sys.argv[1:] if arguments is None else arguments
-    try:
-        work(parser.parse_args(words), f"python benchmarks/oxford.py {shlex.join(words)}")
-    except SeyoloError as error:
-        remark(f"error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        remark("interrupted")
-        return 130
-    return 0
+    given = parser.parse_args(words)
+    return exit_code(lambda: work(given, f"python benchmarks/oxford.py {shlex.join(words)}"))
 
 
 if __name__ == "__main__":

@@ -31,9 +31,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from seyolo.cli import exit_code
 from seyolo.commands.output import remark
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.errors import BudgetError, SeyoloError, UsageError
+from seyolo.errors import BudgetError, UsageError
 from seyolo.evaluation.evaluate import judge_splits, split_metrics
 from seyolo.files import write_json, write_text
 from seyolo.json_files import read_json, to_json
@@ -290,28 +291,25 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def work(given: argparse.Namespace, command: str) -> None:
+    """Cuts and measures what is not there yet, and prints the table."""
+    if set(given.methods) & set(IMPORTANCES):
+        check_peer()
+    peers = Peers(given, console_progress())
+    peers.check()
+    try:
+        peers.work()
+    finally:
+        peers.show(command)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     given = parsed(words)
     if given.threads:
         torch.set_num_threads(given.threads)
     warnings.filterwarnings("ignore", module="torch_pruning")
-    try:
-        if set(given.methods) & set(IMPORTANCES):
-            check_peer()
-        peers = Peers(given, console_progress())
-        peers.check()
-        try:
-            peers.work()
-        finally:
-            peers.show(f"python benchmarks/peers.py {shlex.join(words)}")
-    except SeyoloError as error:
-        remark(f"error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        remark("interrupted")
-        return 130
-    return 0
+    return exit_code(lambda: work(given, f"python benchmarks/peers.py {shlex.join(words)}"))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from seyolo.interrupts import INTERRUPTED, Interrupts, is_main_thread
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import Any
 
     from cyclopts import App, Token
@@ -129,6 +129,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not interrupts.seen:
                 return _code_of(error, words)
         return _stop("interrupted", interrupts.code) if interrupts.seen else DONE
+
+
+def exit_code(work: Callable[[], object]) -> int:
+    """Does the work of a script, and returns its exit code; prints an error that the user can mend."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        return _stop("interrupted", INTERRUPTED)
+    except SeyoloError as error:
+        return _stop(f"error: {error}", USER_CAN_MEND)
+    return DONE
 
 
 def _with_help(words: Sequence[str]) -> list[str]:

@@ -21,8 +21,7 @@ from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
-from seyolo.report.tables.slim import MOST_LOST_AP
-from seyolo.report.text import MISSING, is_within_noise, noise_text, three_digits
+from seyolo.report.text import MISSING, MOST_LOST_AP, is_within_noise, noise_text, three_digits
 from seyolo.runtime.beside import beside_path
 from seyolo.runtime.shipped import refuse_shipped
 from seyolo.sizes import InputSize, size_hw

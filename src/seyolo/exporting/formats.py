@@ -61,7 +61,8 @@ def export(
         nms: non-maximum suppression inside; ONNX only.
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
         half: kernels stored in 16 bits, half the file; ONNX, OpenVINO, ncnn and LiteRT.
-        int8: convolutions in bytes, a quarter of the file and faster; ONNX, OpenVINO and LiteRT.
+        int8: convolutions in bytes, a quarter to half of a large file, and faster on some processors; ONNX,
+            OpenVINO and LiteRT.
         for_runtime: the form for this runtime, one of `ForRuntime`; ONNX only.
         pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.

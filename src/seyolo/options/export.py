@@ -27,7 +27,8 @@ class FileOptions:
     """kernels stored in 16 bits: half an .onnx, .xml, .ncnn.param or .tflite; arithmetic is the same."""
 
     int8: Flag = False
-    """convolutions of an .onnx, .xml or .tflite in bytes: a quarter of the file, and faster."""
+    """convolutions of an .onnx, .xml or .tflite in bytes: a quarter to half of a large file. Processor and
+    runtime decide whether it is faster (hardly on processors with AMX): seyolo benchmark measures it."""
 
     for_runtime: Annotated[ForRuntime | None, Parameter(name="--for")] = None
     """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, and for openvino int8 as

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from seyolo.results import Difference
 
 MISSING = "–"
+MOST_LOST_AP = 0.01  # by int8; tables and pages tell of more
 SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 

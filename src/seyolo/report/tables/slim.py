@@ -15,11 +15,18 @@ from itertools import pairwise
 from seyolo.errors import counted
 from seyolo.report.tables.files import markdown
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.report.text import MISSING, count_text, latency_text, lead_text, noise_text, share_text, size_text
+from seyolo.report.text import (
+    MISSING,
+    MOST_LOST_AP,
+    count_text,
+    latency_text,
+    lead_text,
+    noise_text,
+    share_text,
+    size_text,
+)
 from seyolo.results import STAGE_TITLES, ControlRow, SlimResults, SplitMetrics, StageResult
 from seyolo.sizes import input_text
-
-MOST_LOST_AP = 0.01  # by int8; tables and pages tell of more
 
 
 @dataclass(frozen=True)
