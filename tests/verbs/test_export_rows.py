@@ -9,9 +9,9 @@ import pytest
 
 from helpers.spot_detector import SIZE_PX, spot_detector, spot_images
 from seyolo.errors import ExportError
-from seyolo.exporting.formats import export
+from seyolo.exporting.formats import FORMATS, export
 from seyolo.options.export import FileOptions
-from seyolo.verbs.export_rows import Written, exported_rows
+from seyolo.verbs.export_rows import exported_rows
 
 BLACK = [np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)] * 32
 PACKAGES = {".onnx": "onnxruntime", ".xml": "openvino", ".tflite": "ai_edge_litert"}
@@ -23,8 +23,9 @@ def test_int8_is_compared_on_all_images_though_the_first_show_nothing(
 ) -> None:
     pytest.importorskip(package, reason="needs seyolo[openvino,litert]")
     model, images = spot_detector(), [*BLACK, *spot_images(8)]
-    files = export(model, tmp_path / f"x{ending}", int8=True, pictures=images)
-    (row,) = exported_rows(model, [Written(files, FileOptions(int8=True))], images)
+    options = FileOptions(int8=True)
+    written = FORMATS[ending].write(model, tmp_path / f"x{ending}", options, images)
+    (row,) = exported_rows(model, [(written, options)])
     assert row.agreement == 1.0
 
 

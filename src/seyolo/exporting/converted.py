@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from seyolo.detections import Detections
 from seyolo.errors import BackendError, ExportError, shortened
 from seyolo.exporting.onnx import describe_onnx, require_equal_raw, with_rounded_kernels
-from seyolo.exporting.parity import FUSING_FORM, require_agreement, sample_image
+from seyolo.exporting.parity import FUSING_FORM, Written, require_agreement, sample_image
 from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime, quantize
 from seyolo.files import replacing
 from seyolo.letterbox import Fit
@@ -38,7 +37,7 @@ def export_converted(
     *,
     images: Sequence[Image] = (),
     least_half: float = 0.0,
-) -> tuple[Path, ...]:
+) -> Written:
     """Writes the files, once the runtime gives the model's output; `half` stores kernels in 16 bits.
 
     Args:
@@ -68,27 +67,21 @@ def export_converted(
         except (ExportError, BackendError) as error:
             reason = str(error).removeprefix(f"{made}: ")
             raise ExportError(f"{path}: {reason}; nothing was written") from None
+        agreement = None
         if options.int8:
-            require_equal_boxes(opened, model, images, backend.title)
+            agreement = require_equal_boxes(opened, model, images, backend.title)
         else:
             require_equal_raw(raw, reference, sample, backend.title)
-        return _moved([*files_of(made), about], path.parent)
+        return Written(_moved([*files_of(made), about], path.parent), agreement)
 
 
 def require_equal_boxes(
     backend: Backend, model: DarknetModel, images: Sequence[Image], title: str, other_form: str = FUSING_FORM
-) -> None:
-    """Compares the boxes that a file in int8 and the model find on the calibration set."""
-    require_agreement(*model_and_file_boxes(backend, model, images), title, other_form)
-
-
-def model_and_file_boxes(
-    backend: Backend, model: DarknetModel, images: Sequence[Image]
-) -> tuple[list[Detections], list[Detections]]:
-    """Returns the boxes that a model and a file of it find in each image."""
+) -> float:
+    """Returns the share of equal boxes of a file in int8 and the model on the calibration set."""
     fitted = fit_images(images, Fit.of(backend))
     float_graph = on_onnxruntime(describe_onnx(model, backend.input_size))
-    return find(float_graph, fitted), find(backend.infer, fitted)
+    return require_agreement(find(float_graph, fitted), find(backend.infer, fitted), title, other_form)
 
 
 def run_converter(command: Sequence[str], folder: Path) -> str:

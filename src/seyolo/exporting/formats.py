@@ -9,7 +9,8 @@ from pathlib import Path
 
 from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
-from seyolo.exporting.onnx import export_onnx
+from seyolo.exporting.onnx import write_onnx
+from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
@@ -21,11 +22,11 @@ from seyolo.torchnet.build import DarknetModel
 
 @dataclass(frozen=True)
 class Format:
-    """One export format; `write` returns the paths of the files, its images calibrate int8."""
+    """One export format; `write` returns what it wrote, its images calibrate int8."""
 
     title: str  # its name in messages
     files: str  # behind the ending in messages
-    write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], tuple[Path, ...]]
+    write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], Written]
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
     runtime: Runtime | None = None  # which is needed to compare the file with the model
     writers: tuple[str, ...] = ()  # further packages of its extra, by the names that Python imports
@@ -86,7 +87,7 @@ def export(
         raise UsageError("images are for int8 only; ask for it, or leave them out")
     chosen = checked_format(path, options)
     chosen.require_packages(path)
-    return chosen.write(model, path, options, pictures)
+    return chosen.write(model, path, options, pictures).files
 
 
 def checked_format(path: Path, options: FileOptions) -> Format:
@@ -122,35 +123,33 @@ def fitting_options(paths: Sequence[Path], options: FileOptions) -> list[FileOpt
 
 def _write_openvino(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
-) -> tuple[Path, ...]:
+) -> Written:
     from seyolo.exporting.openvino import export_openvino  # noqa: PLC0415
 
     return export_openvino(model, path, options, images)
 
 
-def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
+def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> Written:
     from seyolo.exporting.ncnn import export_ncnn  # noqa: PLC0415
 
     return export_ncnn(model, path, options)
 
 
-def _write_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
+def _write_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> Written:
     from seyolo.exporting.mnn import export_mnn  # noqa: PLC0415
 
     return export_mnn(model, path, options)
 
 
-def _write_litert(
-    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
-) -> tuple[Path, ...]:
+def _write_litert(model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]) -> Written:
     from seyolo.exporting.litert import export_litert  # noqa: PLC0415
 
     return export_litert(model, path, options, images)
 
 
-def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> tuple[Path, ...]:
+def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> Written:
     save(model, path)
-    return (path,)
+    return Written((path,))
 
 
 PHRASES = {  # the fields of `FileOptions` in messages
@@ -162,7 +161,7 @@ PHRASES = {  # the fields of `FileOptions` in messages
 }
 WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
 FORMATS = {  # by their endings
-    ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
+    ".onnx": Format("ONNX", "", write_onnx, frozenset(PHRASES)),
     ".xml": Format(
         "OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"}), "openvino"
     ),
@@ -171,6 +170,8 @@ FORMATS = {  # by their endings
     ),
     ".mnn": Format("MNN", " (with .json)", _write_mnn, runtime="mnn"),
     ".tflite": Format("LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"}), "litert"),
-    ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
+    ".cfg": Format(
+        "Darknet", " (with .weights)", lambda model, path, *_: Written(export_darknet(model, path))
+    ),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }

@@ -9,6 +9,7 @@ import onnx
 
 from seyolo.exporting.converted import export_converted
 from seyolo.exporting.litert_graph import litert_bytes
+from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
 from seyolo.options.export import FileOptions
 from seyolo.runtime.litert_backend import LiteRtBackend
@@ -16,9 +17,7 @@ from seyolo.runtime.onnx_mish import rewrite_mish
 from seyolo.torchnet.build import DarknetModel
 
 
-def export_litert(
-    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
-) -> tuple[Path, ...]:
+def export_litert(model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]) -> Written:
     """Writes both files, see `export_converted`."""
     return export_converted(model, path, options, _convert, LiteRtBackend, images=images)
 

@@ -13,6 +13,7 @@ import onnx
 
 from seyolo.errors import ExportError
 from seyolo.exporting.converted import export_converted, last_line, run_converter
+from seyolo.exporting.parity import Written
 from seyolo.exporting.rewriting import without_space_to_depth
 from seyolo.options.export import FileOptions
 from seyolo.runtime.mnn_backend import MnnBackend
@@ -21,7 +22,7 @@ from seyolo.torchnet.build import DarknetModel
 _CALL = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 
 
-def export_mnn(model: DarknetModel, path: Path, options: FileOptions) -> tuple[Path, ...]:
+def export_mnn(model: DarknetModel, path: Path, options: FileOptions) -> Written:
     """Writes both files, see `export_converted`."""
     return export_converted(model, path, options, _convert, MnnBackend)
 

@@ -13,6 +13,7 @@ import onnx
 
 from seyolo.errors import ExportError
 from seyolo.exporting.converted import export_converted, last_line, layers_with, run_converter
+from seyolo.exporting.parity import Written
 from seyolo.options.export import FileOptions
 from seyolo.runtime.ncnn_backend import NcnnBackend
 from seyolo.torchnet.build import DarknetModel
@@ -22,7 +23,7 @@ LEAST_HALF = float(np.finfo(np.float16).smallest_normal)  # what is smaller beco
 _SHUFFLE = re.compile(r"^(\w+ +pixelunshuffle_.* 1=)0", re.MULTILINE)
 
 
-def export_ncnn(model: DarknetModel, path: Path, options: FileOptions) -> tuple[Path, ...]:
+def export_ncnn(model: DarknetModel, path: Path, options: FileOptions) -> Written:
     """Writes the three files, see `export_converted`."""
     return export_converted(model, path, options, _convert, NcnnBackend, least_half=LEAST_HALF)
 

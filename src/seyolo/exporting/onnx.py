@@ -29,7 +29,15 @@ from seyolo.darknet.graph import check_image_size
 from seyolo.errors import ExportError, counted
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.opencv5 import wrong_in_int8
-from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
+from seyolo.exporting.parity import (
+    TOLERANCE,
+    Images,
+    Raw,
+    Written,
+    relative_error,
+    require_parity,
+    sample_image,
+)
 from seyolo.exporting.quantize import FUSED, STEPWISE, Form, Image, fit_images, quantize
 from seyolo.files import replacing
 from seyolo.letterbox import Fit
@@ -59,6 +67,19 @@ def export_onnx(
     size: tuple[int, int] | None = None,
     thresholds: Thresholds = USUAL_THRESHOLDS,
 ) -> Path:
+    """Writes the file as `write_onnx` does, and returns its path."""
+    return write_onnx(model, path, options, images, size=size, thresholds=thresholds).files[0]
+
+
+def write_onnx(
+    model: DarknetModel,
+    path: str | Path,
+    options: FileOptions = PLAIN,
+    images: Sequence[Image] = (),
+    *,
+    size: tuple[int, int] | None = None,
+    thresholds: Thresholds = USUAL_THRESHOLDS,
+) -> Written:
     """Writes one self-contained ONNX file, once ONNX Runtime gives the model's output.
 
     Batch normalisation is folded in the file. With `half` the file is compared with the model of 16-bit
@@ -84,7 +105,7 @@ def export_onnx(
     num_images = 2 if options.dynamic_batch else 1
     sample = sample_image(*size, np.random.default_rng(0), num_images, net.channels)
     reference = with_rounded_kernels(model) if options.half else model
-    proto = describe_onnx(reference, size, options.dynamic_batch)
+    proto, agreement = describe_onnx(reference, size, options.dynamic_batch), None
     with replacing(path) as temporary:
         if options.half:
             proto = _described(store_halves(proto), model, size)
@@ -92,12 +113,12 @@ def export_onnx(
         require_equal_raw(raw, reference, sample, "ONNX Runtime")
         if options.int8:
             quantized, facts = quantize(proto, model.network, size, fitted, int8_form)
-            proto = _described(quantized, model, size, facts)
+            proto, agreement = _described(quantized, model, size, facts), facts["agreement"]
             raw = _save_and_run(_form_for(options, proto), temporary, sample)
         if options.nms:
             found = _save_and_run(append_nms(_form_for(options, proto), thresholds), temporary, sample)
             _require_equal_detections(found, reference_detections(raw, thresholds), thresholds.confidence)
-    return Path(path)
+    return Written((Path(path),), agreement)
 
 
 def with_rounded_kernels(model: DarknetModel, least: float = 0.0) -> DarknetModel:

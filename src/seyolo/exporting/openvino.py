@@ -17,7 +17,7 @@ import openvino
 
 from seyolo.exporting.converted import require_equal_boxes
 from seyolo.exporting.onnx import export_onnx, require_equal_raw, with_rounded_kernels
-from seyolo.exporting.parity import sample_image
+from seyolo.exporting.parity import Written, sample_image
 from seyolo.exporting.quantize import Image
 from seyolo.files import replacing
 from seyolo.options.export import FileOptions
@@ -27,7 +27,7 @@ from seyolo.torchnet.build import DarknetModel
 
 def export_openvino(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
-) -> tuple[Path, Path]:
+) -> Written:
     """Writes `x.xml` and `x.bin` as `export_onnx` does, once OpenVINO gives the model's output, too."""
     xml, weights = path, path.with_suffix(".bin")
     xml.parent.mkdir(parents=True, exist_ok=True)
@@ -36,9 +36,9 @@ def export_openvino(
         graph = export_onnx(model, Path(folder) / "x.onnx", own, images)
         new_xml = Path(folder) / xml.name
         _convert(graph, new_xml)
-        backend = OpenVinoBackend(new_xml)
+        backend, agreement = OpenVinoBackend(new_xml), None
         if options.int8:
-            require_equal_boxes(backend, model, images, "OpenVINO", ".onnx without --for")
+            agreement = require_equal_boxes(backend, model, images, "OpenVINO", ".onnx without --for")
         else:
             sample = sample_image(
                 *backend.input_size, np.random.default_rng(0), channels=backend.input_channels
@@ -48,7 +48,7 @@ def export_openvino(
         with replacing(xml) as xml_place, replacing(weights) as weights_place:
             new_xml.rename(xml_place)
             new_xml.with_suffix(".bin").rename(weights_place)
-    return xml, weights
+    return Written((xml, weights), agreement)
 
 
 def _convert(graph: Path, xml: Path) -> None:

@@ -6,7 +6,8 @@ Int8 changes the numbers by design; there the detections must agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,6 +24,13 @@ SURE, UNSURE = 0.25, 0.15  # what one runtime detects at the first confidence, t
 SAME_BOX_IOU = 0.7
 LEAST_AGREEMENT = 0.95  # share of the boxes above `SURE` that both runtimes must detect
 FUSING_FORM = ".xml, or .onnx with --for its runtime"  # rounds only what convolutions read
+
+
+class Written(NamedTuple):
+    """Files of one format, the first of which is opened; of int8 the share of boxes equal to the model's."""
+
+    files: tuple[Path, ...]
+    agreement: float | None = None
 
 
 def sample_image(

@@ -12,6 +12,7 @@ from seyolo.data.datasets import Dataset, load_images
 from seyolo.errors import BackendError, ExportError, UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import checked_format, export, fitting_options
+from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
 from seyolo.opening.network import input_size, open_model, resized
 from seyolo.options.export import ExportOptions, FileOptions
@@ -23,7 +24,7 @@ from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.calibration import int8_images
 from seyolo.verbs.evaluate import evaluate
-from seyolo.verbs.export_rows import ExportedRow, Written, exported_rows
+from seyolo.verbs.export_rows import ExportedRow, exported_rows
 
 DEFAULTS = ExportOptions()
 
@@ -88,12 +89,12 @@ def export_file(
     before = _metrics_of_float(opened, measured, progress) if measured else None
     images = [] if dataset is None else int8_images(dataset, options.pictures)
     written, refused = _write(opened, outs, fitting, images)
-    files = tuple(path for each in written for path in each.files)
-    rows = exported_rows(opened, written, images)
-    if before is None or measured is None or not any(each.options.int8 for each in written):
+    files = tuple(path for each, _ in written for path in each.files)
+    rows = exported_rows(opened, written)
+    in_int8 = [each.files[0] for each, options_of in written if options_of.int8]
+    if before is None or measured is None or not in_int8:
         return Exported(files, {}, rows, refused)
-    first = next(each.files[0] for each in written if each.options.int8)
-    after = evaluate(open_backend(first), measured, "val", progress=progress)["val"]
+    after = evaluate(open_backend(in_int8[0]), measured, "val", progress=progress)["val"]
     return Exported(files, {"float32": before, "int8": after}, rows, refused)
 
 
@@ -130,18 +131,18 @@ def _checked(
 
 def _write(
     model: DarknetModel, outs: Sequence[Path], fitting: Sequence[FileOptions], images: Sequence[Image]
-) -> tuple[list[Written], tuple[str, ...]]:
+) -> tuple[list[tuple[Written, FileOptions]], tuple[str, ...]]:
     """Writes the files; of several, those that a format can hold, and what the others said."""
     written, refused = [], []
     for out, options in zip(outs, fitting, strict=True):
         try:
-            files = checked_format(out, options).write(model, out, options, images if options.int8 else ())
+            made = checked_format(out, options).write(model, out, options, images if options.int8 else ())
         except (ExportError, BackendError) as error:
             if len(outs) == 1:
                 raise
             refused.append(str(error) if str(out) in str(error) else f"{out}: {error}")
         else:
-            written.append(Written(files, options))
+            written.append((made, options))
     return written, tuple(refused)
 
 

@@ -12,10 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from seyolo.exporting.converted import model_and_file_boxes
 from seyolo.exporting.onnx import raw_output
-from seyolo.exporting.parity import box_agreement, sample_image
-from seyolo.exporting.quantize import Image
+from seyolo.exporting.parity import Written, sample_image
 from seyolo.options.export import FileOptions
 from seyolo.runtime.benchmark import Timing, benchmark
 from seyolo.runtime.choice import open_backend
@@ -23,14 +21,6 @@ from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
 
 SECONDS, LEAST_REPEATS, MOST_REPEATS = 1.0, 3, 20  # of the latency of one file
-
-
-@dataclass(frozen=True)
-class Written:
-    """Files of one format, the first of which is opened, and the options they were written with."""
-
-    files: tuple[Path, ...]
-    options: FileOptions
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,7 @@ class ExportedRow:
         size_bytes: with the files beside it.
         error_px, error_score: largest difference from the model, of boxes and of scores, on a drawn image.
         agreement: share of boxes that an int8 file and the model both find on the calibration set, which
-            must be 95 % for the file to be written; None with suppression inside.
+            must be 95 % for the file to be written.
         float_bytes: size of the weights in float32, of an int8 file.
         p50_ms: median latency of the network in one thread at batch 1.
         noise: of this latency, as in `Timing`.
@@ -63,10 +53,10 @@ class ExportedRow:
 
 
 def exported_rows(
-    model: DarknetModel, written: Sequence[Written], images: Sequence[Image]
+    model: DarknetModel, made: Sequence[tuple[Written, FileOptions]]
 ) -> tuple[ExportedRow, ...]:
     """Returns the figures of files, in their order; latencies are measured in one interleaved run."""
-    opened = [each.files[0] for each in written if not each.options.nms]
+    opened = [written.files[0] for written, options in made if not options.nms]
     num_threads = torch.get_num_threads()  # of the whole process, which PyTorch's backend sets
     try:
         backends = {path: open_backend(path, threads=1) for path in opened}
@@ -77,8 +67,8 @@ def exported_rows(
     sample = sample_image(net.height, net.width, np.random.default_rng(0), channels=net.channels)
     drawn = _Drawn(sample, raw_output(model, sample)) if backends else None
     return tuple(
-        _row(model, each, backends.get(each.files[0]), timings.get(each.files[0]), drawn=drawn, images=images)
-        for each in written
+        _row(model, *each, backends.get(each[0].files[0]), timings.get(each[0].files[0]), drawn=drawn)
+        for each in made
     )
 
 
@@ -90,20 +80,19 @@ class _Drawn(NamedTuple):
 def _row(
     model: DarknetModel,
     written: Written,
+    options: FileOptions,
     backend: Backend | None,
     timing: Timing | None,
     *,
     drawn: _Drawn | None,
-    images: Sequence[Image],
 ) -> ExportedRow:
-    options, file = written.options, written.files[0]
+    file, agreement = written.files[0], written.agreement
     precision = "int8" if options.int8 else "f16" if options.half else "f32"
     size_bytes = sum(path.stat().st_size for path in written.files)
     float_bytes = 4 * sum(value.numel() for value in model.parameters()) if options.int8 else None
     if backend is None or timing is None or drawn is None:
-        return ExportedRow(file, precision, size_bytes, float_bytes=float_bytes)
+        return ExportedRow(file, precision, size_bytes, agreement=agreement, float_bytes=float_bytes)
     off = np.abs(backend.infer(drawn.image) - drawn.expected)
-    agreement = box_agreement(*model_and_file_boxes(backend, model, images)) if options.int8 else None
     return ExportedRow(
         file,
         precision,
