@@ -15,6 +15,7 @@ from helpers.running import MODEL, Run, assert_refused
 from helpers.spot_detector import spot_detector, write_spots
 from seyolo.commands.export import fastest_line
 from seyolo.errors import ExportError
+from seyolo.exporting import litert_graph
 from seyolo.exporting.formats import FORMATS
 from seyolo.installing import pip_install
 from seyolo.verbs.export_rows import ExportedRow
@@ -231,6 +232,35 @@ def test_a_format_that_refuses_leaves_the_others(
     assert "wrote a.onnx and b.onnx" in outcome.out
     assert "a.cfg: Darknet has no such layer" in outcome.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+
+
+def test_networks_that_a_format_cannot_hold_are_refused_before_any_file_is_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise AssertionError("nothing is to be written")
+
+    model = tmp_path.parent / "cbam.safetensors"
+    seyolo.save(seyolo.load("cbam-yolov3-tiny@0.125", num_classes=1), model)
+    monkeypatch.setitem(FORMATS, ".onnx", replace(FORMATS[".onnx"], write=write))
+    refused = " has no form in Darknet's files; export the network to ONNX; nothing was written"
+    outcome = run("export", model, "a.onnx", "a.cfg")
+    assert_refused(outcome, f"a.cfg: [cbam] (layer 21, {model} (its cfg):139){refused}")
+    monkeypatch.delitem(litert_graph.WRITERS, "LeakyRelu")
+    outcome = run("export", model, "a.onnx", "a.tflite", "a.cfg")
+    assert_refused(
+        outcome, "a.tflite: layer0: seyolo has no LeakyRelu for LiteRT; export to .onnx", "a.cfg: "
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_images_for_int8_are_refused_before_any_file_is_written(
+    run: Run, finder: Path, tmp_path: Path
+) -> None:
+    data = write_spots(tmp_path / "data", train=5)
+    outcome = run("export", finder, "a.cfg", "a.onnx", "--int8", "--data", data)
+    assert_refused(outcome, "int8 needs images to measure on, 8 at least and better a hundred; got 5")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_missing_packages_of_several_files_are_named_before_any_is_written(

@@ -102,16 +102,21 @@ def write_weights(
         ExportError: the network has a section that Darknet does not have, `[cbam]` for instance.
         WeightsError: `state` does not fit the network.
     """
-    for index, section in enumerate(network.layers):
-        if not section.in_darknet:
-            where = _where(network, index)
-            raise ExportError(f"{where} has no form in Darknet's files; export the network to ONNX")
+    require_darknet(network)
     check_state(state, tensor_shapes(network))
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(struct.pack("<3iQ", 0, 2, 5, seen))
         for _, name, _ in _file_order(network, len(network.layers)):
             # numpy's own tofile would lose the reason of a failed write.
             file.write(np.ascontiguousarray(state[name], dtype="<f4").data)
+
+
+def require_darknet(network: Network) -> None:
+    """Refuses (ExportError) a network with a section that Darknet does not have."""
+    for index, section in enumerate(network.layers):
+        if not section.in_darknet:
+            where = _where(network, index)
+            raise ExportError(f"{where} has no form in Darknet's files; export the network to ONNX")
 
 
 def check_state(

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,13 @@ def export_converted(
         else:
             require_equal_raw(raw, reference, sample, backend.title)
         return Written(_moved([*files_of(made), about], path.parent), agreement)
+
+
+def check_converted(model: DarknetModel, path: Path, options: FileOptions, convert: Convert) -> None:
+    """Refuses (ExportError) a network that cannot be converted."""
+    graph = describe_onnx(model, (model.network.net.height, model.network.net.width))
+    with tempfile.TemporaryDirectory() as folder:
+        convert(graph, Path(folder) / path.name, replace(options, int8=False))
 
 
 def require_equal_boxes(

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from seyolo.darknet.weights import require_darknet
 from seyolo.errors import UsageError
+from seyolo.exporting.converted import check_converted
 from seyolo.exporting.darknet import export_darknet
-from seyolo.exporting.onnx import write_onnx
+from seyolo.exporting.onnx import check_onnx, write_onnx
 from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
@@ -38,6 +40,14 @@ class Format:
             for package in (kind.module, *self.writers):
                 with kind.needed_by(path, package):
                     import_module(package)
+
+    def check(self, model: DarknetModel, path: Path, options: FileOptions) -> None:
+        """Refuses (ExportError) a network that the format cannot hold."""
+        check_onnx(model, options)
+        if path.suffix == ".cfg":
+            require_darknet(model.network)
+        if self.runtime in ("ncnn", "mnn", "litert"):
+            check_converted(model, path, options, import_module(f"seyolo.exporting.{self.runtime}").convert)
 
 
 def export(
@@ -121,30 +131,14 @@ def fitting_options(paths: Sequence[Path], options: FileOptions) -> list[FileOpt
     return [replace(plain, **each) for each in kept]
 
 
-def _write_openvino(
-    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
-) -> Written:
-    from seyolo.exporting.openvino import export_openvino  # noqa: PLC0415
+def _imported(name: Runtime) -> Callable[..., Written]:
+    """Returns `export_NAME` of the module of a runtime, imported when it writes."""
 
-    return export_openvino(model, path, options, images)
+    def write(*arguments: object) -> Written:
+        written: Written = getattr(import_module(f"seyolo.exporting.{name}"), f"export_{name}")(*arguments)
+        return written
 
-
-def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> Written:
-    from seyolo.exporting.ncnn import export_ncnn  # noqa: PLC0415
-
-    return export_ncnn(model, path, options)
-
-
-def _write_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> Written:
-    from seyolo.exporting.mnn import export_mnn  # noqa: PLC0415
-
-    return export_mnn(model, path, options)
-
-
-def _write_litert(model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]) -> Written:
-    from seyolo.exporting.litert import export_litert  # noqa: PLC0415
-
-    return export_litert(model, path, options, images)
+    return write
 
 
 def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> Written:
@@ -163,13 +157,13 @@ WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whos
 FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", write_onnx, frozenset(PHRASES)),
     ".xml": Format(
-        "OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"}), "openvino"
+        "OpenVINO", " (with .bin beside it)", _imported("openvino"), frozenset({"half", "int8"}), "openvino"
     ),
     ".ncnn.param": Format(
-        "ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"}), "ncnn", ("pnnx",)
+        "ncnn", " (with .bin and .json)", _imported("ncnn"), frozenset({"half"}), "ncnn", ("pnnx",)
     ),
-    ".mnn": Format("MNN", " (with .json)", _write_mnn, runtime="mnn"),
-    ".tflite": Format("LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"}), "litert"),
+    ".mnn": Format("MNN", " (with .json)", _imported("mnn"), runtime="mnn"),
+    ".tflite": Format("LiteRT", " (with .json)", _imported("litert"), frozenset({"half", "int8"}), "litert"),
     ".cfg": Format(
         "Darknet", " (with .weights)", lambda model, path, *_: Written(export_darknet(model, path))
     ),

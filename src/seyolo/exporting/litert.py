@@ -19,10 +19,11 @@ from seyolo.torchnet.build import DarknetModel
 
 def export_litert(model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]) -> Written:
     """Writes both files, see `export_converted`."""
-    return export_converted(model, path, options, _convert, LiteRtBackend, images=images)
+    return export_converted(model, path, options, convert, LiteRtBackend, images=images)
 
 
-def _convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:
+def convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:
+    """Writes a graph as the file of a path."""
     if not options.int8:
         rewrite_mish(graph.graph)
     path.write_bytes(litert_bytes(graph, half=options.half))

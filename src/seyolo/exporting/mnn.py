@@ -22,12 +22,13 @@ from seyolo.torchnet.build import DarknetModel
 _CALL = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 
 
-def export_mnn(model: DarknetModel, path: Path, options: FileOptions) -> Written:
+def export_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object = ()) -> Written:
     """Writes both files, see `export_converted`."""
-    return export_converted(model, path, options, _convert, MnnBackend)
+    return export_converted(model, path, options, convert, MnnBackend)
 
 
-def _convert(graph: onnx.ModelProto, path: Path, _: FileOptions) -> None:
+def convert(graph: onnx.ModelProto, path: Path, _: FileOptions) -> None:
+    """Writes a graph as the file of a path."""
     source = path.with_name("x.onnx")
     onnx.save(without_space_to_depth(graph), str(source))
     names = ["--modelFile", source.name, "--MNNModel", path.name, "--bizCode", "seyolo"]

@@ -23,12 +23,13 @@ LEAST_HALF = float(np.finfo(np.float16).smallest_normal)  # what is smaller beco
 _SHUFFLE = re.compile(r"^(\w+ +pixelunshuffle_.* 1=)0", re.MULTILINE)
 
 
-def export_ncnn(model: DarknetModel, path: Path, options: FileOptions) -> Written:
+def export_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object = ()) -> Written:
     """Writes the three files, see `export_converted`."""
-    return export_converted(model, path, options, _convert, NcnnBackend, least_half=LEAST_HALF)
+    return export_converted(model, path, options, convert, NcnnBackend, least_half=LEAST_HALF)
 
 
-def _convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:
+def convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:
+    """Writes a graph as the file of a path."""
     onnx.save(graph, str(path.with_name("x.onnx")))
     shape = [dim.dim_value for dim in graph.graph.input[0].type.tensor_type.shape.dim]
     command = [

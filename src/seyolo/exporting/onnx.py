@@ -121,6 +121,15 @@ def write_onnx(
     return Written((Path(path),), agreement)
 
 
+def check_onnx(model: DarknetModel, options: FileOptions) -> None:
+    """Refuses (ExportError) a kernel too large for 16 bits, and layers that OpenCV 5 lacks in int8."""
+    net = model.network.net
+    if options.half:
+        with_rounded_kernels(model)
+    if options.int8:
+        _int8_form(options, model.network, (net.height, net.width))
+
+
 def with_rounded_kernels(model: DarknetModel, least: float = 0.0) -> DarknetModel:
     """Returns the model on its device with batch normalisation folded and kernels rounded to 16 bits.
 

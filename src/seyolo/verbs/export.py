@@ -13,7 +13,8 @@ from seyolo.errors import BackendError, ExportError, UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import checked_format, export, fitting_options
 from seyolo.exporting.parity import Written
-from seyolo.exporting.quantize import Image
+from seyolo.exporting.quantize import LEAST_IMAGES, Image, fit_images
+from seyolo.letterbox import Fit
 from seyolo.opening.network import input_size, open_model, resized
 from seyolo.options.export import ExportOptions, FileOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
@@ -59,8 +60,9 @@ def export_file(
 
     Args:
         model: a zoo name, a `.cfg` or a checkpoint.
-        out: the file, or several: then int8 and 16-bit kernels are for the formats that have them, and one
-            that refuses the network does not keep the others from being written.
+        out: the file, or several: then int8 and 16-bit kernels are for the formats that have them. A network
+            that one of them cannot hold is refused before any is written; one that gives another output
+            than the model does not keep the others from being written.
         options: of the file and of its int8.
         start: weights, classes and gates.
         dataset: the loaded data set instead of `options.data`.
@@ -86,8 +88,10 @@ def export_file(
     if dataset is not None and options.tile:
         dataset = dataset.tiled(options.tiling(input_size(opened, None)))
     measured = dataset if dataset is not None and "val" in dataset.splits and not options.nms else None
-    before = _metrics_of_float(opened, measured, progress) if measured else None
     images = [] if dataset is None else int8_images(dataset, options.pictures)
+    if len(outs) > 1:
+        _check_holds(opened, outs, fitting, images)
+    before = _metrics_of_float(opened, measured, progress) if measured else None
     written, refused = _write(opened, outs, fitting, images)
     files = tuple(path for each, _ in written for path in each.files)
     rows = exported_rows(opened, written)
@@ -127,6 +131,22 @@ def _checked(
     if missing:
         raise BackendError("\n".join(missing))
     return fitting
+
+
+def _check_holds(
+    model: DarknetModel, outs: Sequence[Path], fitting: Sequence[FileOptions], images: Sequence[Image]
+) -> None:
+    """Refuses, before any file is written, a network that a format cannot hold and too few images."""
+    refused = []
+    for out, options in zip(outs, fitting, strict=True):
+        if options.int8:
+            fit_images(images[:LEAST_IMAGES], Fit.of(model.network.net))
+        try:
+            checked_format(out, options).check(model, out, options)
+        except ExportError as error:
+            refused.append(f"{out}: {error}; nothing was written")
+    if refused:
+        raise ExportError("\n".join(refused))
 
 
 def _write(
