@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 
 import seyolo
 from helpers.stopping import StopIn
+from seyolo.data.datasets import load_dataset
+from seyolo.options.cut import CutOptions
+from seyolo.options.slim import SlimOptions
 from seyolo.progress import Advance, read_warnings
 from seyolo.results import read_start
-from seyolo.verbs import slim_results
+from seyolo.verbs import slim_results, stages
 
 MODEL = "yolov3-tiny@0.125"
 SMALL: dict[str, Any] = {"size": 64, "epochs": 1, "batch": 4}
@@ -73,6 +77,25 @@ def test_slim_tells_all_of_its_stages(tiny_hands: Path, tmp_path: Path) -> None:
     stages = r"\(dense 1 epoch, sparse 1 epoch, finetuned 2 epochs\)"
     assert re.fullmatch(rf"\d+ steps {stages} of 4 images at 64 px, pruned to macs=80%", training)
     assert not any("0 min" in line for line in progress.lines)
+
+
+def test_the_time_of_slim_counts_every_part(tiny_hands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "measure_step_seconds", lambda *_: 4.0)  # of 4 images
+    options = SlimOptions(data=tiny_hands, model=MODEL, size=64, epochs=2, batch=4, sparse_epochs=1)
+    dataset, model = load_dataset(tiny_hands), seyolo.load(MODEL, num_classes=1)  # 12, 6 and 4 images
+    found = stages.estimate_seconds(model, dataset, replace(options, finetune_epochs=1, distill=0.0), 0.25)
+    assert list(found) == ["dense", "sparse", "planning", "finetuned", "results"]
+    epoch_s = 3 * 4.0 + 0.6 * 6  # steps, and the evaluation on val
+    assert found["dense"] == pytest.approx(2 * epoch_s)
+    assert (found["sparse"], found["finetuned"]) == pytest.approx((epoch_s, epoch_s / 2))
+    measured, repaired = 12 + 16, 12 + 16  # plain images, and a batch of augmented ones
+    assert found["planning"] == pytest.approx(1.8 * measured + 1.3 * repaired + 2 * 0.6 * 6)
+    judged, timed = 10 * 0.6, 40
+    assert found["results"] == pytest.approx(20 + (2 + 3 / 2) * (judged + timed) + 3.4 * 12 / 2)
+    cut = CutOptions(importance="obs")
+    bare = replace(options, sparsity="steered", rounds=3, repair="none", cut=cut)
+    found = stages.estimate_seconds(model, dataset, bare, 0.25)
+    assert found["planning"] == pytest.approx(3 * 1.8 * measured + 2 * 0.6 * 6)
 
 
 def test_weights_are_told_with_the_part_that_was_taken(tiny_hands: Path, tmp_path: Path) -> None:

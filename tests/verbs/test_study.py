@@ -103,7 +103,7 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
 def test_the_time_of_what_is_missing_is_told_before(
     settings: SlimOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parts = {"dense": 600.0, "sparse": 100.0, "finetuned": 200.0}
+    parts = {"dense": 600.0, "sparse": 100.0, "planning": 60.0, "finetuned": 140.0}
     monkeypatch.setattr(studying, "estimate_seconds", lambda *_: parts)
     monkeypatch.setattr(studying._Study, "_train", lambda *_: None)
     run(settings, ONE, folder=tmp_path / "s", shard=Shard(1, 2), progress=Lines())

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seyolo.data.datasets import Dataset
+from seyolo.exporting.quantize import USUAL_IMAGES
+from seyolo.letterbox import Fit
 from seyolo.options.slim import SlimOptions
 from seyolo.options.training import USUAL_LR
+from seyolo.pruning.importance.obs import num_images
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
@@ -15,11 +18,16 @@ from seyolo.training.run_folder import RESULTS_FILE, num_rows
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, strength_of_reach
 from seyolo.training.step import measure_step_seconds
 from seyolo.verbs.announce import EVALUATION_SHARE, training_seconds
+from seyolo.verbs.calibration import CalibrationSet
+from seyolo.verbs.readiness import validation_images
 
 STEERED_STRENGTH = 0.2
 FAST_SCALES = 10.0
 ANEW_SHARE = 0.67  # of the learning rate, with which a schedule starts anew on a trained network
-RESULTS_S = 20.0  # export, timing and report
+RESULTS_S = 20.0  # float files, intervals and report; 6 s of processor time, 18 s beside other work
+# Processor time for an image, by that of a training step for it; measured on two small networks, see below.
+PLANNED, REPAIRED = 1.8, 1.3  # importance `obs` with the plan (1.3 and 2.4), reconstruction (0.9 and 1.7)
+QUANTIZED, TIMED = 3.4, 40.0  # int8, on each image; latency of a network in all (38 and 48)
 TEACHER_SHARE = 0.25  # time of the teacher's forward pass / of a training step of the dense network
 
 
@@ -71,9 +79,9 @@ def estimate_seconds(
 ) -> dict[str, float]:
     """Estimates the seconds of each part of a run in order, from a few measured steps of the dense network.
 
-    Parts are the training stages, `results`, and those of the controls. A step of a network pruned to
-    `kept_share` of the MACs is estimated to take the square root of that share: memory traffic shrinks with
-    the width, arithmetic with its square.
+    Parts are the training stages, `planning` (plan, cut and repair), `results`, and those of the controls. A
+    step of a network pruned to `kept_share` of the MACs is estimated to take the square root of that share:
+    memory traffic shrinks with the width, arithmetic with its square.
     """
     step_s = measure_step_seconds(model, dataset, stage_config(options, "dense"))
     configs = {name: stage_config(options, name) for name in options.stage_epochs()}
@@ -83,10 +91,24 @@ def estimate_seconds(
     trained = {
         name: factors[name] * training_seconds(config, dataset, step_s) for name, config in configs.items()
     }
+    finetuned, image_s = trained.pop("finetuned"), step_s / configs["dense"].batch
+    planned_s = image_s * _planned_images(model, dataset, options)
+    trained |= {"planning": planned_s, "finetuned": finetuned}
     tested = [dataset.split(name) for name in dataset.splits if name != "train"]
-    judged_s = sum(map(len, tested)) * EVALUATION_SHARE * step_s / configs["dense"].batch
-    results = RESULTS_S + (2 + 2 * slim) * judged_s
+    judged = sum(map(len, tested)) * EVALUATION_SHARE + TIMED
+    quantized = QUANTIZED * min(USUAL_IMAGES, len(dataset.split("train")))
+    results = RESULTS_S + image_s * ((2 + 3 * slim) * judged + slim * quantized)  # 3: pruned, slim and int8
     return trained | {"results": results} | _control_seconds(options, configs["dense"], trained, slim)
+
+
+def _planned_images(model: DarknetModel, dataset: Dataset, options: SlimOptions) -> float:
+    """Returns the images that plan, cut and repair are worth in training steps."""
+    images = CalibrationSet(dataset, Fit.of(model.network.net), options.seed)
+    is_steered = options.sparsity == "steered" and options.stage_epochs()["sparse"] > 0
+    measures = options.plan_options().importance in (None, "obs")
+    planned = PLANNED * images.num_images(num_images(model.network)) * (options.rounds if is_steered else 1)
+    repaired = REPAIRED * images.num_images() * (options.repair == "reconstruct")
+    return measures * planned + repaired + 2 * EVALUATION_SHARE * len(validation_images(dataset))
 
 
 def _control_seconds(
@@ -97,7 +119,7 @@ def _control_seconds(
     found: dict[str, float] = {}
     for name in options.chosen_controls():
         if name in ("random", "plain"):
-            found |= {f"{name} {stage}": trained[stage] for stage in ("sparse", "finetuned")}
+            found |= {f"{name} {stage}": trained[stage] for stage in ("sparse", "planning", "finetuned")}
         elif name in ("dense", "int8"):
             is_trained = dense.epochs == options.epochs_seen()["finetuned"] or "dense" in found
             found[name] = 0.0 if is_trained else whole_s

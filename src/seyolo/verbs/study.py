@@ -257,7 +257,7 @@ class _Study:
         options, missing = self.settings.slim, [budget for cell in todo for budget in self._missing(cell)]
         parts_s = estimate_seconds(self.plain, dataset, options, kept)
         num_dense = missing.count(DENSE)
-        slim_s = parts_s["sparse"] + parts_s["finetuned"]
+        slim_s = parts_s["sparse"] + parts_s["planning"] + parts_s["finetuned"]
         total_s = num_dense * parts_s["dense"] + (len(missing) - num_dense) * slim_s
         networks = f"{counted(len(missing), 'network')}, {num_dense} of them dense"
         epochs = counted(options.stage_epochs()["dense"], "epoch")
