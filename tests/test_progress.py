@@ -267,7 +267,7 @@ class TestRunClock:
 def test_stages_tell_the_time_left_of_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
     lines = Lines(interval_s=20, clock=lambda: now[0])
-    stages = TimedStages(lines, {"measuring": 1.0, "repairing": 3.0}, clock=lambda: now[0])
+    stages = TimedStages(lines, {"measuring": 1.0, "repairing": 3.0}, " in all", clock=lambda: now[0])
     with stages.task("measuring", 4) as advance:
         now[0] = 30.0  # half of a quarter of all
         advance(2, "images")
@@ -280,8 +280,8 @@ def test_stages_tell_the_time_left_of_all_of_them(capsys: pytest.CaptureFixture[
         now[0] = 240.0
         advance(3, "layers")
     assert capsys.readouterr().err.splitlines() == [
-        "measuring 2/4 images, about 4 min left",  # 30 s for an eighth: 210 s
-        "measuring 4/4 images, about 3 min left",
+        "measuring 2/4 images, about 4 min left in all",  # 30 s for an eighth: 210 s
+        "measuring 4/4 images, about 3 min left in all",
         "reading 1/2 about 40 s left",
-        "repairing 3/3 layers, about 1 s left",
+        "repairing 3/3 layers, about 1 s left in all",
     ]

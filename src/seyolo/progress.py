@@ -200,13 +200,18 @@ class Lines:
 class TimedStages:
     """Progress whose notes tell the time left: of all stages together, and of any other task by itself.
 
-    `seconds` are the stages in order with their estimates, which need only be right relative to each other.
+    `seconds` are the stages in order with their estimates, which need only be right relative to each other;
+    `until` says behind their time left what follows.
     """
 
     def __init__(
-        self, progress: Progress, seconds: Mapping[str, float], clock: Callable[[], float] = time.monotonic
+        self,
+        progress: Progress,
+        seconds: Mapping[str, float],
+        until: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._progress, self._stages, self._clock = progress, dict(seconds), clock
+        self._progress, self._stages, self._until, self._clock = progress, dict(seconds), until, clock
         self._run = RunClock(seconds, trust_s=0.0, clock=clock)
 
     def message(self, text: str) -> None:
@@ -214,8 +219,8 @@ class TimedStages:
 
     @contextmanager
     def task(self, title: str, total: int | None) -> Iterator[Advance]:
-        run = self._run if title in self._stages else RunClock({title: 1.0}, trust_s=0.0, clock=self._clock)
-        done = 0
+        is_stage, done = title in self._stages, 0
+        run = self._run if is_stage else RunClock({title: 1.0}, trust_s=0.0, clock=self._clock)
         run.left_s(title, 0.0)  # begins to measure
         with self._progress.task(title, total) as advance:
 
@@ -223,7 +228,7 @@ class TimedStages:
                 nonlocal done
                 done += count
                 left_s = run.left_s(title, min(1.0, done / total)) if total else None
-                left = "" if left_s is None else f"about {duration_text(left_s)} left"
+                left = "" if left_s is None else f"about {duration_text(left_s)} left{self._until * is_stage}"
                 advance(count, TimeLeft(", ".join(filter(None, (note, left)))) if left else note)
 
             yield timed

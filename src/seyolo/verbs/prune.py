@@ -12,7 +12,6 @@ from seyolo.files import write_text
 from seyolo.letterbox import Fit
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import input_size, open_model, resized, save
-from seyolo.options.budget import LatencyBudget
 from seyolo.options.cut import CutOptions
 from seyolo.options.cut import Importance as ImportanceName
 from seyolo.options.keywords import PruneKeywords
@@ -20,16 +19,14 @@ from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
 from seyolo.options.tile import check_tiled_data
 from seyolo.progress import Progress, Silent, TimedStages, tell
-from seyolo.pruning.cutting.repair import REPAIRING
 from seyolo.pruning.importance.importance import Importance
-from seyolo.pruning.importance.obs import MEASURING, RANKING, num_images
+from seyolo.pruning.importance.obs import MEASURING, RANKING
 from seyolo.pruning.planning.plan import FoundAgain, Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels, prunable_part
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
 from seyolo.verbs.calibration import (
-    RECONSTRUCTION_IMAGES,
     CalibrationSet,
     boxes_found_again,
     few_images,
@@ -37,7 +34,7 @@ from seyolo.verbs.calibration import (
     repair_on,
 )
 
-MEASURING_S, RANKING_S, REPAIRING_S = 1.0, 0.25, 3.0  # relative time of an image in each stage
+STAGES_S = {MEASURING: 1.0, RANKING: 0.25}  # of a plan, relative; what the repair takes, only the plan tells
 FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
 
 
@@ -198,19 +195,15 @@ class _Job:
             self.dataset = self.dataset.tiled(self.options.tiling(input_size(self.dense, None)))
 
     def timed(self, progress: Progress | None, *, repairs: bool) -> Progress:
-        """Tells of the data set; returns progress with the time left of planning and, if any, repair."""
+        """Tells of the data set; returns progress with the time left of planning, and of repair by itself."""
         if self.dataset is None:
             return progress or Silent()
         if self.plan is None:
             tell(progress, self.dataset.introduction(["train"]))
         tell(progress, few_images(self.dataset))
         is_measured = self.plan is None and self.importance is None and self.options.measures_obs
-        has_latency = any(isinstance(budget, LatencyBudget) for budget in self.options.budgets)
-        count = num_images(self.dense.network)
-        stages = {MEASURING: MEASURING_S * count, RANKING: RANKING_S * count} if is_measured else {}
-        if repairs and self.options.repair == "reconstruct" and not has_latency:
-            stages[REPAIRING] = REPAIRING_S * RECONSTRUCTION_IMAGES
-        return TimedStages(progress or Silent(), stages)
+        until = " before the repair" if repairs and self.options.repair != "none" else ""
+        return TimedStages(progress or Silent(), STAGES_S if is_measured else {}, until)
 
     def planner(self, progress: Progress | None) -> Planner:
         """Returns the planner of the dense model; importance is measured only where no plan is given."""
