@@ -34,7 +34,6 @@ def test_the_number_of_images_is_that_of_the_batches(tiny_hands: Path) -> None:
     )  # of 12 images: an epoch is a batch of 16
     for count, expected in ((8, 2 + 6), (20, 5 + 15), (64, 12 + 16)):
         assert images.num_images(count) == sum(map(len, images.batches(count))) == expected
-    assert images.num_labelled == sum(len(batch) for batch, _ in images.labelled_batches()) == 16
 
 
 @pytest.fixture

@@ -112,14 +112,14 @@ def test_planning_and_repair_tell_how_far_they_are(dense: Path, tiny_hands: Path
     assert done == total
     assert re.fullmatch(r"channels, about \d+ s left before the repair", note)
     assert told.notes["measuring importance"][:2] == (12 + 16, 12 + 16)  # of 12 images: an epoch is a batch
-    assert told.notes["repairing"][:2] == (24, 24)
+    assert told.notes["repairing"][:2] == (100, 100)
     other = Told()
     seyolo.api.prune_file(dense, out, progress=other, importance="taylor", repair="recalibrate", **chosen)
     assert {title: note[:2] for title, note in other.notes.items()} == {
-        "measuring importance": (16, 16),
+        "measuring importance": (16, None),
         "repairing": (12, 12),
     }
-    assert re.fullmatch(r"layers, about \d+ s left", told.notes["repairing"][2])
+    assert re.fullmatch(r"percent, about \d+ s left", told.notes["repairing"][2])
     assert re.fullmatch(r"images, about \d+ s left", other.notes["repairing"][2])
 
 

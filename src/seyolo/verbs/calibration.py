@@ -60,23 +60,9 @@ class CalibrationSet:
 
     def num_images(self, count: int = RECONSTRUCTION_IMAGES) -> int:
         """Returns how many images `batches` yields: fewer than `count` of a small data set."""
-        plain, augmented = count // 4, count - count // 4
-        return min(plain, self.num_samples) + min(augmented, self._num_augmented(augmented))
-
-    @property
-    def num_samples(self) -> int:
-        """Number of images of the train split."""
-        return len(training_samples(self.dataset))
-
-    @property
-    def num_labelled(self) -> int:
-        """Number of images that `labelled_batches` returns by default."""
-        return self._num_augmented(TAYLOR_BATCHES * CALIBRATION_BATCH)
-
-    def _num_augmented(self, count: int) -> int:
-        """Returns the images of full batches for `count` images, at most those of an epoch."""
-        batches = -(-min(count, self.num_samples) // CALIBRATION_BATCH)
-        return batches * CALIBRATION_BATCH
+        plain, num_samples = count // 4, len(training_samples(self.dataset))
+        epoch = -(-num_samples // CALIBRATION_BATCH) * CALIBRATION_BATCH  # augmented ones, in full batches
+        return min(plain, num_samples) + min(count - plain, epoch)
 
     def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N C H W"]]:
         """Yields `count` images in [0, 1] as they are evaluated."""
@@ -187,5 +173,5 @@ def repair_on(
     if how == "reconstruct":
         reconstruct(slim_model, dense, plan, images.batches(), progress)
     elif how == "recalibrate":
-        total = min(RECALIBRATION_IMAGES, images.num_samples)
+        total = min(RECALIBRATION_IMAGES, len(training_samples(images.dataset)))
         recalibrate(slim_model, images.plain_batches(RECALIBRATION_IMAGES), progress, total)

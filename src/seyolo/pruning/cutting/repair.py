@@ -12,15 +12,18 @@ Recalibration measures the batch-normalisation statistics again (Li 2020).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import remove_blocks
 from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.errors import DataError
@@ -55,7 +58,7 @@ def reconstruct(
         dense: the model before the cut; both are in evaluation mode afterwards.
         batches: training images, RGB in [0, 1]; some 64 are enough. All are held in memory, with the
             activations that are still needed.
-        progress: receives how many layers are done.
+        progress: receives how much of the arithmetic is done, in percent.
 
     Raises:
         DataError: there is not a single image.
@@ -72,7 +75,9 @@ def reconstruct(
     seen, ours = _Walk(dense, images), _Walk(slim, images)
     readers = zip(seen.wiring, dense.layers, strict=True)
     heads = {sources[0]: layer for sources, layer in readers if isinstance(layer, YoloHead)}
-    with (progress or Silent()).task(REPAIRING, len(layer_map)) as advance:
+    work = np.cumsum(list(_work(slim, dense, layer_map, images)))
+    percent = np.diff(np.floor(100 * work / work[-1]), prepend=0)
+    with (progress or Silent()).task(REPAIRING, 100) as advance:
         for index, new in enumerate(layer_map):
             if new is not None:
                 layer, target = slim.layers[new], dense.layers[index]
@@ -83,7 +88,26 @@ def reconstruct(
                     _fit(layer, ours.read(new), wanted, normalisation, weights=weights, seed=index)
                 ours.advance(new)
             seen.advance(index)
-            advance(1, "layers")
+            advance(int(percent[index]), "percent")
+
+
+def _work(
+    slim: DarknetModel, dense: DarknetModel, layer_map: Sequence[int | None], images: Tensor
+) -> Iterator[float]:
+    """Yields the multiply-accumulates of the repair of each dense layer: runs, products and solution."""
+    num, _, *size = images.shape
+    before, after = (cost(model.network, *size).layers for model in (dense, slim))
+    for index, new in enumerate(layer_map):
+        work = 2 * num * before[index].macs
+        if new is not None:
+            work += num * after[new].macs
+            if isinstance(layer := slim.layers[new], ConvolutionLayer):
+                unknowns = layer.conv.weight[0].numel()
+                rows = min(
+                    num * math.prod(after[new].shape.size), max(ROWS_PER_UNKNOWN * unknowns, LEAST_ROWS)
+                )
+                work += rows * unknowns * (unknowns + 2 * len(layer.conv.weight)) + unknowns**3
+        yield work
 
 
 class _Walk:

@@ -50,10 +50,6 @@ class Images(Protocol):
     def labelled_batches(self) -> Iterable[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
         """Returns batches of images and targets as `TrainingLoader` gives them."""
 
-    @property
-    def num_labelled(self) -> int:
-        """Number of images in `labelled_batches`."""
-
 
 @dataclass(frozen=True)
 class Material:
@@ -91,9 +87,7 @@ def _taylor(material: Material) -> Importance:
     measure = _on_images(
         "taylor",
         material,
-        lambda model, _, images: taylor_scores(
-            model, images.labelled_batches(), material.progress, images.num_labelled
-        ),
+        lambda model, _, images: taylor_scores(model, images.labelled_batches(), material.progress),
     )
     return ByLayer("taylor", measure, material.tied or "sum")
 

@@ -23,10 +23,7 @@ from seyolo.training.loss import DetectionLoss, LossModule, split_targets
 
 
 def taylor_scores(
-    model: DarknetModel,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    progress: Progress | None = None,
-    total: int | None = None,
+    model: DarknetModel, batches: Iterable[tuple[Tensor, Tensor]], progress: Progress | None = None
 ) -> dict[int, NDArray[np.float64]]:
     """Returns per convolution (filters,) the root mean square of the expected change of the loss.
 
@@ -34,7 +31,6 @@ def taylor_scores(
         model: in evaluation mode afterwards; its weights stay as they are.
         batches: images (N, 3, H, W) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
         progress: receives how many images are done.
-        total: number of images in `batches`, for the progress; None if unknown.
 
     Raises:
         DataError: there is not a single batch.
@@ -44,7 +40,7 @@ def taylor_scores(
     device = next(model.parameters()).device
     totals: dict[int, Tensor] = {}
     count = 0
-    with (progress or Silent()).task(MEASURING, total) as advance:
+    with (progress or Silent()).task(MEASURING, None) as advance:
         for images, targets in batches:
             model.zero_grad()
             value, _ = module(
