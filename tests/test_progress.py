@@ -264,6 +264,20 @@ class TestRunClock:
         assert RunClock({"dense": 1.0}).left_s("other", 0.5) is None
 
 
+def test_the_first_percents_of_a_task_by_itself_tell_no_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    stages = TimedStages(Lines(interval_s=20, clock=lambda: now[0]), {}, clock=lambda: now[0])
+    with stages.task("repairing", 100) as advance:
+        now[0] = 30.0
+        advance(4, "percent")
+        now[0] = 60.0
+        advance(1, "percent")
+    assert capsys.readouterr().err.splitlines() == [
+        "repairing 4/100 percent",
+        "repairing 5/100 percent, about 19 min left",
+    ]
+
+
 def test_stages_tell_the_time_left_of_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
     lines = Lines(interval_s=20, clock=lambda: now[0])

@@ -197,6 +197,9 @@ class Lines:
         yield advance
 
 
+LEAST_SHARE = 0.05  # of a task by itself: the pace of less says little about the rest
+
+
 class TimedStages:
     """Progress whose notes tell the time left: of all stages together, and of any other task by itself.
 
@@ -227,9 +230,11 @@ class TimedStages:
             def timed(count: int, note: str) -> None:
                 nonlocal done
                 done += count
-                left_s = run.left_s(title, min(1.0, done / total)) if total else None
+                share = min(1.0, done / total) if total else 0.0
+                is_known = total and (is_stage or share >= LEAST_SHARE)
+                left_s = run.left_s(title, share) if is_known else None
                 left = "" if left_s is None else f"about {duration_text(left_s)} left{self._until * is_stage}"
-                advance(count, TimeLeft(", ".join(filter(None, (note, left)))) if left else note)
+                advance(count, TimeLeft(", ".join(filter(None, (note, left)))) if total else note)
 
             yield timed
 
