@@ -56,6 +56,27 @@ def test_anyone_can_read_the_metadata(path: Path, model_file: Checkpoint) -> Non
     assert json.loads(metadata["names"]) == ["hand — 手"]
 
 
+def test_kernels_in_16_bits_are_widened_again(tmp_path: Path, model_file: Checkpoint) -> None:
+    """2049 lies between the 16-bit numbers 2048 and 2050; running statistics and biases keep it."""
+    state = {name: np.full_like(array, 2049) for name, array in model_file.state.items()}
+    write_checkpoint(tmp_path / "half.safetensors", replace(model_file, state=state), half=True)
+    again = read_checkpoint(tmp_path / "half.safetensors").state
+    assert {array.dtype for array in again.values()} == {np.dtype(np.float32)}
+    assert {name: set(array.ravel()) for name, array in again.items()} == {
+        name: {2048.0 if array.ndim > 1 else 2049.0} for name, array in state.items()
+    }
+    with safe_open(tmp_path / "half.safetensors", framework="numpy") as file:
+        kinds = {name: file.get_slice(name).get_dtype() for name in state}
+    assert kinds == {name: "F16" if array.ndim > 1 else "F32" for name, array in state.items()}
+
+
+def test_a_kernel_that_16_bits_cannot_hold_is_refused(tmp_path: Path, model_file: Checkpoint) -> None:
+    state = {name: np.full_like(array, 65600) for name, array in model_file.state.items()}
+    with pytest.raises(ModelError, match=r"tensor layers\.\d+\.conv\.weight: 65600 is above 65504"):
+        write_checkpoint(tmp_path / "half.safetensors", replace(model_file, state=state), half=True)
+    assert not (tmp_path / "half.safetensors").exists()
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_every_truncation_is_named(path: Path, share: float) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float16, Float32
 from safetensors import SafetensorError, safe_open
 
 from seyolo.darknet.cfg import Network, parse_stored_cfg, stored_cfg
@@ -29,7 +29,13 @@ from seyolo.json_files import parse_json
 FORMAT = "seyolo"
 FORMAT_VERSION = "1"
 
-KINDS = {"<f4": "F32", "<f8": "F64", "<i8": "I64", "|b1": "BOOL"}  # names of types in safetensors by NumPy's
+KINDS = {
+    "<f2": "F16",
+    "<f4": "F32",
+    "<f8": "F64",
+    "<i8": "I64",
+    "|b1": "BOOL",
+}  # names of types in safetensors by NumPy's
 
 State = dict[str, Float32[np.ndarray, "..."]]
 
@@ -127,14 +133,19 @@ def write_tensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mappin
             file.write(np.ascontiguousarray(arrays[name]).data)
 
 
-def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, half: bool = False) -> None:
     """Writes a checkpoint in one step: the old file or the new one, never half.
 
+    With `half` kernels are rounded to 16 bits, as in an exported file with `--half`; biases, scales and
+    running statistics stay float32.
+
     Raises:
-        ModelError: the state does not fit the network.
+        ModelError: the state does not fit the network, or a kernel does not fit 16 bits.
     """
     check_state(checkpoint.network, checkpoint.state, str(path))
     state = {name: np.ascontiguousarray(array, np.float32) for name, array in checkpoint.state.items()}
+    if half:
+        state = {name: array if array.ndim < 2 else _half(array, name) for name, array in state.items()}
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -146,8 +157,15 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         write_tensors(temporary, state, metadata)
 
 
+def _half(array: Float32[np.ndarray, "..."], name: str) -> Float16[np.ndarray, "..."]:
+    limit = np.finfo(np.float16).max
+    if (largest := np.abs(array).max(initial=0)) > limit:
+        raise ModelError(f"tensor {name}: {largest:g} is above {limit:g}, the most that 16 bits hold")
+    return array.astype(np.float16)
+
+
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Reads a checkpoint.
+    """Reads a checkpoint; tensors stored in 16 bits are widened to float32.
 
     Raises:
         ModelError: the file is missing, truncated, damaged, of another kind, or does not fit its own cfg.

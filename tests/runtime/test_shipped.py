@@ -25,7 +25,7 @@ from seyolo.opening.description import describe
 from seyolo.opening.detector import open_detector, split_model
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.onnx_reader import read_onnx_file
-from seyolo.runtime.shipped import FOLDER, card_path, is_shipped, model_path, shipped_names
+from seyolo.runtime.shipped import FOLDER, card_path, checkpoint_path, is_shipped, model_path, shipped_names
 
 ROOT = Path(__file__).parents[2]
 MOST_BYTES = 3_000_000
@@ -166,9 +166,11 @@ def test_a_file_with_an_ending_is_a_file(tmp_path: Path, monkeypatch: pytest.Mon
         open_backend("hand.onnx")
 
 
-def test_it_is_no_start_of_training() -> None:
-    for refused in (lambda: describe("hand"), lambda: seyolo.load("hand"), lambda: seyolo.train("x", "hand")):
-        with pytest.raises(UsageError, match=r"hand: comes with seyolo as a finished \.onnx file.*zoo name"):
+@pytest.mark.parametrize("name", [name for name in shipped_names() if checkpoint_path(name) is None])
+def test_without_a_checkpoint_it_is_no_start_of_training(name: str) -> None:
+    message = rf"{name}: comes with seyolo as a finished \.onnx file.*zoo name"
+    for refused in (lambda: describe(name), lambda: seyolo.load(name), lambda: seyolo.train("x", name)):
+        with pytest.raises(UsageError, match=message):
             refused()
 
 

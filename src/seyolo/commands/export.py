@@ -23,7 +23,7 @@ from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
 from seyolo.report.text import MISSING, MOST_LOST_AP, is_within_noise, noise_text, three_digits
 from seyolo.runtime.beside import beside_path
-from seyolo.runtime.shipped import refuse_shipped
+from seyolo.runtime.shipped import check_network
 from seyolo.sizes import InputSize, size_hw
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ def export(
     .cfg alone, or another file with random weights.
 
     Args:
-        model: a checkpoint, a .cfg with its weights, or a zoo name.
+        model: a checkpoint, hand, a .cfg with its weights, or a zoo name.
         out: the file, or several.
         overwrite: replace files that are there already.
         json: write the table here; - is stdout.
     """
     check_target(json)
-    refuse_shipped(model)
+    check_network(model, start.weights)
     untrained = is_zoo_name(model) and start.weights is None
     is_cfg = [path.suffix for path in out] == [".cfg"]
     is_description = untrained and is_cfg and not (options.nms or options.half or options.int8)

@@ -20,7 +20,7 @@ from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError, counted
-from seyolo.opening.description import CHECKPOINT, describe, weights_beside, with_options
+from seyolo.opening.description import describe, weights_beside, with_options
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag, Size
 from seyolo.report.tables.fitting import FittingTable
@@ -28,7 +28,7 @@ from seyolo.runtime.metadata import read_about
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, OnnxValue
 from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.protocol import class_names
-from seyolo.runtime.shipped import is_shipped, model_path
+from seyolo.runtime.shipped import checkpoint_path, is_checkpoint, is_shipped, model_path, network_path
 from seyolo.sizes import InputSize, size_hw
 
 
@@ -148,6 +148,8 @@ def _onnx(model: str, path: Path, size: InputSize | None) -> Told:
     about = read_about(file.metadata)
     if "card" in about and os.path.isfile(card := path.parent / about["card"]):
         about["card"] = str(card)
+    if (checkpoint := checkpoint_path(model)) is not None:
+        about["checkpoint"] = f"{checkpoint}, which train, slim, prune and export take"
     costs, names = file.cost, file.names
     layers = [_convolution(*item) for item in enumerate(costs.convolutions)]
     value: dict[str, object] = {
@@ -226,7 +228,7 @@ def _layers(network: Network, costs: Cost) -> list[dict[str, object]]:
 
 def _check_weights(weights: Path, network: Network) -> None:
     """Reads the weights for the error that is in them if they do not fit."""
-    if weights.suffix == CHECKPOINT:
-        read_checkpoint(weights)
+    if is_checkpoint(weights):
+        read_checkpoint(network_path(weights))
     else:
         read_weights(weights, network)

@@ -15,7 +15,7 @@ from seyolo.options.prune import PruneOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import latency_text
-from seyolo.runtime.shipped import refuse_shipped
+from seyolo.runtime.shipped import check_network
 from seyolo.sizes import input_text
 
 DEFAULTS = PruneOptions()
@@ -28,13 +28,13 @@ def prune(
     """Prune a trained network to a budget; the plan is written beside OUT as OUT.plan.json and OUT.plan.png.
 
     Args:
-        model: a checkpoint, or a .cfg or zoo name with --weights; best one trained with --sparsity.
+        model: a checkpoint, hand, or a .cfg or zoo name with --weights; best one trained with --sparsity.
         out: the slim model, .safetensors or .cfg (with .weights).
         overwrite: replace a model and a plan that are there already.
         json: write the plan here as JSON, too; - is stdout.
     """
     check_target(json)
-    refuse_shipped(model)
+    check_network(model, options.weights)
     progress = console_progress()
     plan_path = seyolo.api.plan_path(out)
     files = darknet_files(out) if out.suffix == ".cfg" else (out,)

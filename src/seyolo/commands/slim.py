@@ -18,7 +18,7 @@ from seyolo.report.tables.slim import controls_table, int8_lines, stage_table
 from seyolo.report.verdict import slim_verdict, summary
 from seyolo.results import SlimResults, read_start
 from seyolo.runs import NewRun
-from seyolo.runtime.shipped import refuse_shipped
+from seyolo.runtime.shipped import check_network
 
 DEFAULTS = SlimOptions()
 NEW_RUN = RunOptions()
@@ -37,7 +37,7 @@ def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Js
         json: write results.json's content here, too; - is stdout.
     """
     check_target(json)
-    refuse_shipped(options.model)
+    check_network(options.model, options.weights)
     progress = console_progress()
     if run.resume is not None:
         folder = run.resume

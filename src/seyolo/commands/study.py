@@ -16,7 +16,7 @@ from seyolo.progress import console_progress
 from seyolo.report.tables.study import study_note, study_table
 from seyolo.report.verdict import LEARNED_AP50
 from seyolo.runs import RUNS
-from seyolo.runtime.shipped import refuse_shipped
+from seyolo.runtime.shipped import check_network
 from seyolo.study_results import StudyRow
 
 AXES, SETTINGS, NEW_RUN = StudyOptions(), StudySettings(), RunOptions()
@@ -50,7 +50,7 @@ def study(
         outcome = verb.resume_study(run.resume, data_changed=run.data_changed, **worker)
     else:
         data = required(options.data, "--data")
-        refuse_shipped(options.model)
+        check_network(options.model, options.weights)
         settings = options.slim()
         check_settings(settings)
         if part.count > 1 and run.name is None:

@@ -15,7 +15,7 @@ from seyolo.progress import console_progress
 from seyolo.report.verdict import train_verdict
 from seyolo.results import read_start
 from seyolo.runs import BEST_FILE, NewRun
-from seyolo.runtime.shipped import refuse_shipped
+from seyolo.runtime.shipped import check_network
 
 DEFAULTS = TrainOptions()
 NEW_RUN = RunOptions()
@@ -28,7 +28,7 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
-    refuse_shipped(options.model)
+    check_network(options.model, options.weights)
     progress = console_progress()
     if run.resume is not None:
         folder = run.resume

@@ -1,7 +1,8 @@
-"""Description of a MODEL: a zoo name, a `.cfg` or a `.safetensors` checkpoint. No torch."""
+"""Description of a MODEL: a zoo name, a `.cfg`, a checkpoint or a shipped detector. No torch."""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,11 +12,11 @@ from seyolo.darknet.edit import attach, set_classes
 from seyolo.darknet.placement import GateKind, default_site
 from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
-from seyolo.errors import UsageError
+from seyolo.errors import ModelError, UsageError
 from seyolo.options.model import ModelOptions
 from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_ONNX
 from seyolo.runtime.foreign import finished_advice, foreign_advice
-from seyolo.runtime.shipped import refuse_shipped
+from seyolo.runtime.shipped import is_checkpoint, network_path, shipped_names
 
 CHECKPOINT = ".safetensors"
 
@@ -54,13 +55,12 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     Raises:
         ModelError: an unknown name, or a missing or damaged checkpoint.
         CfgError: a cfg that cannot be read.
-        UsageError: a file of another kind, or a shipped detector.
+        UsageError: a file of another kind, or a shipped detector without a checkpoint.
     """
-    refuse_shipped(model)
-    path = Path(model)
+    path = network_path(model)
     if is_zoo_name(str(model)):
         return network_from_name(str(model), num_classes), None
-    if path.suffix == CHECKPOINT:
+    if is_checkpoint(path):
         checkpoint = read_checkpoint(path)
         return checkpoint.network, checkpoint
     if path.suffix == ".cfg":
@@ -78,6 +78,10 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
         message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
         raise UsageError(
             f"{message}, or one of {', '.join(ZOO)} (a gate in front, as in se-yolov3, @WIDTH behind)"
+        )
+    if near := difflib.get_close_matches(str(model), shipped_names(), 1):
+        raise ModelError(
+            f"there is no model {str(model)!r}; did you mean {near[0]}, which comes with seyolo?"
         )
     return network_from_name(str(model), num_classes), None
 

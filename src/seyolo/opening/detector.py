@@ -5,14 +5,13 @@ PyTorch is imported only for a model that needs it.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
 from seyolo.class_names import read_names
 from seyolo.darknet.zoo import is_zoo_name
-from seyolo.errors import BackendError, ModelError, UsageError
+from seyolo.errors import BackendError, UsageError
 from seyolo.opening.description import describe, weights_beside
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.choice import (
@@ -24,7 +23,7 @@ from seyolo.runtime.choice import (
     open_backend,
 )
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
-from seyolo.runtime.shipped import is_shipped, shipped_names
+from seyolo.runtime.shipped import is_checkpoint, is_shipped
 
 Options = TypeVar("Options", bound=ModelOptions)
 
@@ -117,7 +116,7 @@ def open_detector(
             f"{choice.model}: {choice.runtime} runs files without model options; leave them out, or use torch"
         )
     if Path(choice.model).suffix not in MODEL_ENDINGS:
-        _require_known(choice.model, options.num_classes)
+        describe(choice.model, options.num_classes)  # refuses an unknown MODEL, whatever is installed
     with RUNTIMES["torch"].needed_by(choice.model):
         from seyolo.opening.network import open_model  # noqa: PLC0415
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
@@ -138,14 +137,7 @@ def runs_as_file(model: str, options: ModelOptions, *, random: bool = False) -> 
         return True
     if path.suffix not in MODEL_ENDINGS or (options.num_classes, options.attention) != (None, None):
         return False
-    if weights is not None and (path.suffix != ".cfg" or weights.suffix == ".safetensors"):
+    if weights is not None and (path.suffix != ".cfg" or is_checkpoint(weights)):
         return False
     has_weights = path.suffix != ".cfg" or weights is not None or weights_beside(path) is not None
     return has_weights or not random
-
-
-def _require_known(name: str, num_classes: int | None) -> None:
-    """Refuses an unknown MODEL, whatever is installed; names the shipped detector with a similar name."""
-    if (near := difflib.get_close_matches(name, shipped_names(), 1)) and not is_zoo_name(name):
-        raise ModelError(f"there is no model {name!r}; did you mean {near[0]}, which comes with seyolo?")
-    describe(name, num_classes)

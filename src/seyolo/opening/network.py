@@ -25,6 +25,7 @@ from seyolo.opening.description import CHECKPOINT, darknet_files, describe, gate
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.choice import check_threads
 from seyolo.runtime.protocol import Backend, class_names, require_size
+from seyolo.runtime.shipped import is_checkpoint, network_path
 from seyolo.sizes import InputSize, size_hw
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
@@ -47,7 +48,7 @@ def load(
     of `names` in another order follow the names; a warning tells where names differ.
 
     Args:
-        model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
+        model: a zoo name, a `.cfg`, a `.safetensors` checkpoint or a shipped detector.
         weights: Darknet weights, whole or a backbone (`darknet53.conv.74`), or a checkpoint, of which every
             tensor of equal name and shape is copied; where all are equal, also its anchors and class names.
             A checkpoint as MODEL has its own; otherwise the weights are random.
@@ -107,8 +108,9 @@ def _origin(model: str | Path, weights: str | Path | None, num_classes: int | No
     network = described
     if num_classes not in (None, count_classes(described)):
         network = set_classes(described, num_classes)
-    if own is None and weights is not None and Path(weights).suffix == CHECKPOINT:
-        file = read_checkpoint(Path(weights))
+    if own is None and is_checkpoint(weights):
+        assert weights is not None
+        file = read_checkpoint(network_path(weights))
         if tensor_shapes(file.network) == tensor_shapes(network):  # the whole model: its anchors apply, too
             return _Origin(weights, None, file.network, file.network, file)
     return _Origin(model, None if weights is None else Path(weights), described, network, own)
@@ -143,7 +145,7 @@ def open_model(
     """Opens a MODEL in evaluation mode with its gates attached; a `.cfg` takes the `.weights` beside it.
 
     Args:
-        model: a zoo name, a `.cfg` or a checkpoint.
+        model: a zoo name, a `.cfg`, a checkpoint or a shipped detector.
         options: weights, names, classes and gates.
         device: `cpu`, `cuda` or `cuda:N`.
         random: accept random weights where none are given.
@@ -163,7 +165,7 @@ def open_model(
     path, weights = Path(model), options.weights
     if weights is None:
         weights = weights_beside(path)
-    if weights is None and path.suffix != CHECKPOINT and not random:
+    if weights is None and not is_checkpoint(model) and not random:
         describe(model)
         raise ModelError(f"{model}: has no trained weights; give them with --weights FILE")
     names = None if options.names is None else read_names(options.names)
@@ -266,6 +268,7 @@ def _read_weights(
     model: str | Path, weights: Path, described: Network, names: Sequence[str] | None
 ) -> Checkpoint:
     """Reads weights for a MODEL of this description; Darknet's get the names if they are as many."""
+    weights = network_path(weights)
     if weights.suffix == CHECKPOINT:
         return read_checkpoint(weights)
     try:

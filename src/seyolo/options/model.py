@@ -21,8 +21,9 @@ class ModelOptions:
     """Options that may follow wherever MODEL stands; raises UsageError for attention without its kind."""
 
     weights: Annotated[Path | None, MODEL] = None
-    """trained weights of a zoo name or a .cfg: a .weights file of Darknet or a checkpoint. Needed to run a
-    zoo name, and a .cfg that has no .weights of its name beside it; training starts from new ones without."""
+    """trained weights of a zoo name or a .cfg: a .weights file of Darknet, a checkpoint or hand. Needed to
+    run a zoo name, and a .cfg without .weights of its name beside it; training starts from new ones
+    without."""
 
     num_classes: Annotated[int | None, MODEL] = None
     """number of classes; by default what the data or the model has."""

@@ -25,8 +25,8 @@ class TrainOptions(ModelOptions, TrainingOptions):
     val, or with one split, whose images are divided."""
 
     model: str | None = None
-    """a zoo name such as yolov3@0.25, a .cfg or a checkpoint [default: the checkpoint in --weights, else
-    yolov3@0.25]."""
+    """a zoo name such as yolov3@0.25, a .cfg, a checkpoint or hand [default: the checkpoint in --weights,
+    else yolov3@0.25]."""
 
     sparsity: TrainSparsity | None = None
     """push batch-normalisation scales to zero: l1 by its subgradient as published, proximal, or group, which

@@ -1,7 +1,8 @@
 """Shipped detectors: trained files that come with the package, such as `hand`, `shipped/hand.onnx`.
 
-A shipped detector is NAME.onnx, NAME.md (card) and NAME.json (figures) in that folder. A path with a folder
-or an ending, such as `./hand` or `hand.onnx`, is a file of the user.
+A shipped detector is NAME.onnx, NAME.md (card) and NAME.json (figures) in that folder; with a checkpoint,
+NAME.safetensors, it is also trained, pruned and exported. A path with a folder or an ending, such as `./hand`
+or `hand.onnx`, is a file of the user.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from seyolo.errors import UsageError
 
-FOLDER, ENDING = Path(str(files("seyolo"))) / "shipped", ".onnx"
+FOLDER, ENDING, CHECKPOINT = Path(str(files("seyolo"))) / "shipped", ".onnx", ".safetensors"
 
 
 def shipped_names() -> tuple[str, ...]:
@@ -27,13 +28,7 @@ def is_shipped(model: str | Path | None) -> bool:
 
 def model_path(model: str | Path) -> Path:
     """Returns the file of a MODEL, a shipped detector or a path; warns where a file here has its name."""
-    if is_shipped(model) and Path(model).exists():
-        kind = "folder" if Path(model).is_dir() else "file"
-        warnings.warn(
-            f"{model}: runs the detector that comes with seyolo, not the {kind} of that name here; "
-            f"a model file of yours needs its ending, as in {model}{ENDING}",
-            stacklevel=2,
-        )
+    _warn_of_namesake(model)
     return model_file(model)
 
 
@@ -47,15 +42,44 @@ def card_path(name: str) -> Path:
     return FOLDER / f"{name}.md"
 
 
-def refuse_shipped(model: str | Path | None) -> None:
-    """Refuses (UsageError) a shipped detector where a network is needed."""
+def checkpoint_path(model: str | Path | None) -> Path | None:
+    """Returns the checkpoint of a shipped detector; None for another MODEL, or where there is none."""
+    path = FOLDER / f"{model}{CHECKPOINT}"
+    return path if is_shipped(model) and path.is_file() else None
+
+
+def is_checkpoint(model: str | Path | None) -> bool:
+    """Tells whether a MODEL or weights are a checkpoint: a `.safetensors` file, or that of a shipped one."""
+    return Path(str(model)).suffix == CHECKPOINT or checkpoint_path(model) is not None
+
+
+def network_path(model: str | Path) -> Path:
+    """Returns the file of a MODEL that is trained, pruned or exported: of a shipped one its checkpoint.
+
+    A UsageError refuses a shipped detector without one.
+    """
+    _refuse_finished(model)
+    return checkpoint_path(model) or Path(model)
+
+
+def check_network(*models: str | Path | None) -> None:
+    """Refuses (UsageError) a shipped detector without a checkpoint where a network is needed.
+
+    Warns where a file or folder here has the name of one.
+    """
+    for model in models:
+        _refuse_finished(model)
+        _warn_of_namesake(model)
+
+
+def _refuse_finished(model: str | Path | None) -> None:
     if (advice := shipped_advice(model)) is not None:
         raise UsageError(advice)
 
 
 def shipped_advice(model: str | Path | None) -> str | None:
-    """Returns why a shipped detector is no network to work on, and where its file is; None for another."""
-    if not is_shipped(model):
+    """Returns why a shipped detector is no network to work on, and what is; None for another MODEL."""
+    if not is_shipped(model) or checkpoint_path(model) is not None:
         return None
     name = str(model)
     return (
@@ -63,3 +87,13 @@ def shipped_advice(model: str | Path | None) -> str | None:
         "pruned or exported; give a zoo name, a .cfg or a checkpoint (how to train one like it: "
         f"{card_path(name)})"
     )
+
+
+def _warn_of_namesake(model: str | Path | None) -> None:
+    if is_shipped(model) and Path(str(model)).exists():
+        kind = "folder" if Path(str(model)).is_dir() else "file"
+        warnings.warn(
+            f"{model}: is the detector that comes with seyolo, not the {kind} of that name here; "
+            f"a model file of yours needs its ending, as in {model}{ENDING}",
+            stacklevel=3,
+        )

@@ -23,6 +23,7 @@ from seyolo.letterbox import Fit
 from seyolo.opening.description import Attention
 from seyolo.opening.network import load
 from seyolo.options.training import Augmentation
+from seyolo.runtime.shipped import is_checkpoint
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
@@ -78,7 +79,7 @@ def starting_model(
     model = load(spec, weights, names=dataset.names, generator=generator, own_names=own_names)
     _warn_of_freezing(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size_hw)
-    if weights is not None or spec.endswith(".safetensors"):
+    if weights is not None or is_checkpoint(spec):
         trained = from_checkpoint(replace(to_checkpoint(model), network=network))
         return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:

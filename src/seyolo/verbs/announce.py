@@ -22,6 +22,7 @@ from seyolo.progress import Progress, duration_text
 from seyolo.report.text import count_text
 from seyolo.report.verdict import shortages
 from seyolo.results import START_FILE, RunStart
+from seyolo.runtime.shipped import is_checkpoint
 from seyolo.sizes import USUAL_SIZE, input_text, size_hw
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
@@ -107,7 +108,7 @@ def announce(
 def _origin(options: SlimOptions | TrainOptions, model: DarknetModel) -> str:
     """Returns where the weights come from."""
     transfer = model.provenance.get("transfer")
-    source = options.weights or (options.model if str(options.model).endswith(".safetensors") else None)
+    source = options.weights or (options.model if is_checkpoint(options.model) else None)
     gates = f" with new {options.attention} gates" if options.attention else ""
     if source is None:
         return f"new weights{gates}"

@@ -59,7 +59,7 @@ def export_file(
     """Writes a MODEL in the format of a path's ending; a zoo name without weights gets random ones.
 
     Args:
-        model: a zoo name, a `.cfg` or a checkpoint.
+        model: a zoo name, a `.cfg`, a checkpoint or a shipped detector.
         out: the file, or several: then int8 and 16-bit kernels are for the formats that have them. A network
             that one of them cannot hold is refused before any is written; one that gives another output
             than the model does not keep the others from being written.

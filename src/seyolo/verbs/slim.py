@@ -15,7 +15,6 @@ from seyolo.data.datasets import load_dataset
 from seyolo.errors import TrainingError, UsageError
 from seyolo.files import write_json
 from seyolo.json_files import from_json
-from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import load
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import SlimKeywords
@@ -26,6 +25,7 @@ from seyolo.progress import Keeping, Progress, Silent, kept_warnings, shown_prog
 from seyolo.report.outcomes import SlimOutcome
 from seyolo.results import RESULTS_FILE, SlimResults, read_results
 from seyolo.runs import NewRun, existing_run, new_run, resumed_run
+from seyolo.runtime.shipped import is_checkpoint
 from seyolo.torchnet.device import limited_threads
 from seyolo.training.distributed import on_leader
 from seyolo.training.run_folder import ENVIRONMENT_FILE, check_environment, describe_environment, keep_command
@@ -56,7 +56,8 @@ def slim(
 
     Args:
         data: a data set as it is: a folder, an archive, or the file that describes it.
-        model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
+        model: a zoo name, a `.cfg`, a checkpoint or a shipped detector; by default the checkpoint in
+            `weights`, else yolov3@0.25.
         options: all options at once; `keywords` take the place of their values.
         train_settings: options of training by name, `sync_bn` for instance; another way to give `keywords`.
         folder: the run's folder; by default a new one under `runs/slim`.
@@ -199,7 +200,7 @@ def _results(run: SlimRun) -> SlimResults:
 def _resolved(options: SlimOptions, progress: Progress | None) -> SlimOptions:
     """Returns the options with model, input size, sites of attention and epochs of dense training."""
     options = with_model(options, progress)
-    has_weights = options.weights is not None or Path(options.model or "").suffix == CHECKPOINT
+    has_weights = options.weights is not None or is_checkpoint(options.model)
     if options.epochs is None and has_weights and options.attention is None and _is_whole(options):
         options = replace(options, epochs=0)
     if options.epochs == 0 and not has_weights:

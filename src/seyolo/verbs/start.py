@@ -18,10 +18,11 @@ from seyolo.data.fingerprint import DATA_FILE, differences, fingerprint, read_fi
 from seyolo.data.splitting import for_training
 from seyolo.errors import TrainingError, UsageError
 from seyolo.files import write_text
-from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of, weights_beside
+from seyolo.opening.description import Attention, describe, gates_of, weights_beside
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
 from seyolo.progress import Progress, Silent, tell
+from seyolo.runtime.shipped import is_checkpoint
 from seyolo.sizes import USUAL_SIZE, InputSize, checked_size, input_text
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
@@ -101,18 +102,14 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
     for file in (model, weights):
         if file is not None and Path(file).suffix == ".onnx":
             raise UsageError(f"{file}: an .onnx file cannot be trained; give the checkpoint it was made from")
-    if model is None and weights is not None and weights.suffix == CHECKPOINT:
+    if model is None and is_checkpoint(weights):
         options = replace(options, model=str(weights), weights=None)
     elif model is None:
         options = replace(options, model=DEFAULT_MODEL)
     if options.size is None:
         options = replace(options, size=_own_size(options, progress or Silent()))
     tell(progress or Silent(), _weights_beside(options))
-    if (
-        options.names is not None
-        and options.weights is None
-        and Path(str(options.model)).suffix != CHECKPOINT
-    ):
+    if options.names is not None and options.weights is None and not is_checkpoint(options.model):
         advice = "give these with --weights, or leave --names out: a new network has the classes of the data"
         raise UsageError(f"--names {options.names}: names the classes of trained weights; {advice}")
     gates = _attention_of(options)
@@ -132,7 +129,7 @@ def _weights_beside(options: SlimOptions | TrainOptions) -> list[str]:
 def _own_size(options: SlimOptions | TrainOptions, progress: Progress) -> InputSize:
     """Returns the input size of the model that training starts from."""
     source = str(options.model)
-    if is_zoo_name(source) and options.weights is not None and options.weights.suffix == CHECKPOINT:
+    if is_zoo_name(source) and is_checkpoint(options.weights):
         source = str(options.weights)
     if is_zoo_name(source):
         return USUAL_SIZE
@@ -150,7 +147,7 @@ def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> D
     gates = _attention_of(options)
     model = starting_model(options.model, dataset, config, weights, gates, own_names=names)
     if options.freeze:
-        _check_freeze(options.freeze, model, weights is not None or options.model.endswith(CHECKPOINT))
+        _check_freeze(options.freeze, model, weights is not None or is_checkpoint(options.model))
     return model
 
 

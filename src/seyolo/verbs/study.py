@@ -113,7 +113,8 @@ def study(
 
     Args:
         data: a data set as it is: a folder, an archive, or the file that describes it.
-        model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
+        model: a zoo name, a `.cfg`, a checkpoint or a shipped detector; by default the checkpoint in
+            `weights`, else yolov3@0.25.
         options: what all networks have in common; those that the study varies have their usual values.
         folder: of the study, by default a new one under `runs/study`; one of the same settings goes on.
         shard: the part of the networks to work on, such as `2/8`.

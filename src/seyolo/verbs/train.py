@@ -25,6 +25,7 @@ from seyolo.progress import Keeping, Progress, RunClock, kept_warnings, shown_pr
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import NewRun, new_run, resumed_run
+from seyolo.runtime.shipped import is_checkpoint
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import limited_threads
@@ -64,7 +65,8 @@ def train(
 
     Args:
         data: a data set as it is: a folder, an archive, or the file that describes it.
-        model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
+        model: a zoo name, a `.cfg`, a checkpoint or a shipped detector; by default the checkpoint in
+            `weights`, else yolov3@0.25.
         options: all options at once; `keywords` take the place of their values.
         folder: the run's folder; by default a new one under `runs/train`.
         progress: True shows it as the command line does, or in a notebook; False does not; or a receiver.
@@ -215,7 +217,7 @@ def _distillation(options: TrainOptions, names: Sequence[str]) -> Distillation |
     if options.teacher is None:
         return None
     path = options.teacher
-    if path.suffix != CHECKPOINT and weights_beside(path) is None:
+    if not is_checkpoint(path) and weights_beside(path) is None:
         raise UsageError(
             f"--teacher {path}: a teacher is a trained {CHECKPOINT} checkpoint, "
             "or a .cfg with its .weights beside it"
