@@ -43,12 +43,18 @@ def test_val_benchmark_and_info(run: Run, hands: Path) -> None:
 
 
 def test_info_tells_the_essentials(run: Run, onnx: Path) -> None:
-    figures = json.loads((FOLDER / "hand.json").read_text(encoding="utf-8"))
-    text = run("info", "hand").out
+    figures = json.loads((FOLDER / "hand-1.json").read_text(encoding="utf-8"))
+    text = run("info", "hand-1").out
     ap = figures["accuracy"]["float16"]["test"]["ap"]
-    for part in ("licence: MIT", "HandsDataset (Apache-2.0)", f"test {ap:.3f}", f"card: {card_path('hand')}"):
+    for part in (
+        "licence: MIT",
+        "HandsDataset (Apache-2.0)",
+        f"test {ap:.3f}",
+        f"card: {card_path('hand-1')}",
+        "version: hand-1",
+    ):
         assert part in text
-    value = json.loads(run("info", "--model", "hand", "--json", "-").out)
+    value = json.loads(run("info", "--model", "hand-1", "--json", "-").out)
     assert value["about"]["ap"]["test"]["ap"] == ap
     assert (value["macs"], value["names"]) == (figures["network"]["macs"], ["hand"])
     assert json.loads(run("info", onnx, "--json", "-").out)["about"] == {}
@@ -83,26 +89,26 @@ def test_a_base_install_is_not_told_to_install_what_does_not_help() -> None:
     script = (
         "import sys; sys.modules['torch'] = None\nfrom seyolo.cli import main\nsys.exit(main(sys.argv[1:]))"
     )
-    line = [sys.executable, "-c", script, "export", "hand", "out.xml"]
+    line = [sys.executable, "-c", script, "export", "hand-1", "out.xml"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: hand: comes with seyolo")
+    assert done.stderr.startswith("error: hand-1: comes with seyolo")
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "train --data DATA --model hand",
-        "slim --data DATA --model hand",
-        "prune hand slim.safetensors --budget macs=30%",
-        "export hand out.onnx",
-        "export hand out.cfg",
+        "train --data DATA --model hand-1",
+        "slim --data DATA --weights hand-1",
+        "prune hand-1 slim.safetensors --budget macs=30%",
+        "export hand-1 out.onnx",
+        "export hand-1 out.cfg",
     ],
 )
 def test_where_it_cannot_stand_one_line_says_what_can(run: Run, hands: Path, line: str) -> None:
     outcome = run(*line.replace("DATA", str(hands)).split())
-    assert_refused(outcome, "error: hand: comes with seyolo", "zoo name, a .cfg or a checkpoint")
-    assert str(card_path("hand")) in outcome.err
+    assert_refused(outcome, "error: hand-1: comes with seyolo", "zoo name, a .cfg or a checkpoint")
+    assert str(card_path("hand-1")) in outcome.err
     assert outcome.err.count("\n") == 1
 
 
@@ -122,8 +128,10 @@ def test_a_folder_of_that_name_is_told_about_once(run: Run, image: Path, tmp_pat
     assert outcome.err.count("not the folder of that name here") == 1
 
 
-def test_a_near_name_is_named(run: Run, image: Path) -> None:
+def test_a_near_name_is_named(run: Run, image: Path, hands: Path) -> None:
     assert_refused(run("detect", "hands", image), "no model 'hands'", "did you mean hand")
+    assert_refused(run("train", "--model", "hands", "--data", hands), "no model 'hands'", "did you mean hand")
+    assert_refused(run("info", "hand-9"), "no model 'hand-9'", "did you mean hand-1")
 
 
 @pytest.mark.parametrize("verb", ["prune", "export"])

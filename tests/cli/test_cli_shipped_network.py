@@ -57,8 +57,8 @@ def test_load_and_open_model(face: Path, checkpoint: Path) -> None:
 def test_train(run: Run, face: Path, hands: Path, option: str) -> None:
     outcome = run("train", option, "face", "--data", hands, "--epochs", 1, "--threads", 1, "--name", "x")
     assert outcome.code == 0, outcome.err
-    assert "weights from face" in outcome.err
-    assert "input size 64, as in face" in outcome.err
+    assert "weights from face-1" in outcome.err
+    assert "input size 64, as in face-1" in outcome.err
     trained = read_checkpoint("runs/train/x/best.safetensors")
     assert trained.network == read_checkpoint(face).network
 
@@ -67,7 +67,7 @@ def test_slim_starts_where_the_weights_end(run: Run, face: Path, hands: Path) ->
     stages = ("--sparse-epochs", 1, "--finetune-epochs", 1, "--budget", "macs=80%", "--threads", 1)
     outcome = run("slim", "--weights", "face", "--data", hands, *stages, "--name", "x")
     assert outcome.code == 0, outcome.err
-    assert "weights from face" in outcome.err
+    assert "weights from face-1" in outcome.err
     assert json.loads(Path("runs/slim/x/config.json").read_text(encoding="utf-8"))["epochs"] == 0
 
 

@@ -28,7 +28,15 @@ from seyolo.runtime.metadata import read_about
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, OnnxValue
 from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.protocol import class_names
-from seyolo.runtime.shipped import checkpoint_path, is_checkpoint, is_shipped, model_path, network_path
+from seyolo.runtime.shipped import (
+    card_path,
+    checkpoint_path,
+    is_checkpoint,
+    is_shipped,
+    model_path,
+    network_path,
+    with_version,
+)
 from seyolo.sizes import InputSize, size_hw
 
 
@@ -46,7 +54,8 @@ def info(
     convolutions for one image. Of an .onnx file, ours or another's, they are counted in its graph.
 
     Args:
-        model: hand, which comes with seyolo, a zoo name, a .cfg, a checkpoint or an .onnx file.
+        model: hand, which comes with seyolo (hand-1 is its first version), a zoo name, a .cfg, a checkpoint
+            or an .onnx file.
         size: input in pixels: 416, or 416x256 (width x height); by default the network's.
         layers: also list the layers with their numbers, of an .onnx file the convolutions and operators.
         json: write the result here as JSON, layers too; - is stdout.
@@ -146,10 +155,10 @@ def _onnx(model: str, path: Path, size: InputSize | None) -> Told:
     """Returns the facts of an ONNX file."""
     file = read_onnx_file(path, size)
     about = read_about(file.metadata)
-    if "card" in about and os.path.isfile(card := path.parent / about["card"]):
+    if is_shipped(model):
+        about = _about_shipped(model, about)
+    elif "card" in about and os.path.isfile(card := path.parent / about["card"]):
         about["card"] = str(card)
-    if (checkpoint := checkpoint_path(model)) is not None:
-        about["checkpoint"] = f"{checkpoint}, which train, slim, prune and export take"
     costs, names = file.cost, file.names
     layers = [_convolution(*item) for item in enumerate(costs.convolutions)]
     value: dict[str, object] = {
@@ -167,6 +176,14 @@ def _onnx(model: str, path: Path, size: InputSize | None) -> Told:
     rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
     operators = [{"operator": k, "count": n} for k, n in costs.operators.items()]
     return value, _onnx_facts(model, file, about), table(rows), table(operators)
+
+
+def _about_shipped(model: str, about: dict[str, Any]) -> dict[str, Any]:
+    """Returns the facts of a shipped detector: with its version, its card and its checkpoint, if any."""
+    about = {"version": with_version(model), **about, "card": str(card_path(model))}
+    if (checkpoint := checkpoint_path(model)) is not None:
+        about["checkpoint"] = f"{checkpoint}, which train, slim, prune and export take"
+    return about
 
 
 def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:

@@ -1,12 +1,14 @@
 """Shipped detectors: trained files that come with the package, such as `hand`, `shipped/hand.onnx`.
 
 A shipped detector is NAME.onnx, NAME.md (card) and NAME.json (figures) in that folder; with a checkpoint,
-NAME.safetensors, it is also trained, pruned and exported. A path with a folder or an ending, such as `./hand`
-or `hand.onnx`, is a file of the user.
+NAME.safetensors, it is also trained, pruned and exported. Older versions are NAME-1.onnx, NAME-2.onnx, ...:
+NAME is always the newest one, and so is its number, one more than that of the last older one. A path with a
+folder or an ending, such as `./hand` or `hand.onnx`, is a file of the user.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from importlib.resources import files
 from pathlib import Path
@@ -14,11 +16,29 @@ from pathlib import Path
 from seyolo.errors import UsageError
 
 FOLDER, ENDING, CHECKPOINT = Path(str(files("seyolo"))) / "shipped", ".onnx", ".safetensors"
+VERSIONED = re.compile(r"(.+)-([0-9]+)")
 
 
 def shipped_names() -> tuple[str, ...]:
-    """Returns the names of the shipped detectors, sorted."""
-    return tuple(sorted(path.stem for path in FOLDER.glob(f"*{ENDING}")))
+    """Returns the names of the shipped detectors, sorted: `hand`, `hand-1`, ..."""
+    return tuple(sorted(_stems()))
+
+
+def _stems() -> dict[str, str]:
+    """Returns by name the common stem of the files of a shipped detector."""
+    stems = {path.stem: path.stem for path in FOLDER.glob(f"*{ENDING}")}
+    last: dict[str, int] = {}
+    for older in filter(None, map(VERSIONED.fullmatch, stems)):
+        last[older[1]] = max(last.get(older[1], 0), int(older[2]))
+    newest = {f"{name}-{last.get(name, 0) + 1}": name for name in stems if not VERSIONED.fullmatch(name)}
+    return {name: f"{name}-{number}" for name, number in last.items()} | stems | newest
+
+
+def with_version(model: str | Path) -> str:
+    """Returns a MODEL; a shipped detector with the number of its version, as in `hand-2`."""
+    stems, name = _stems(), str(model)
+    same = (other for other, stem in stems.items() if stem == stems.get(name) and VERSIONED.fullmatch(other))
+    return next(same, name)
 
 
 def is_shipped(model: str | Path | None) -> bool:
@@ -34,17 +54,18 @@ def model_path(model: str | Path) -> Path:
 
 def model_file(model: str | Path) -> Path:
     """Returns what `model_path` does, without a warning."""
-    return FOLDER / f"{model}{ENDING}" if is_shipped(model) else Path(model)
+    stem = _stems().get(str(model))
+    return Path(model) if stem is None else FOLDER / f"{stem}{ENDING}"
 
 
 def card_path(name: str) -> Path:
     """Returns the path of the model card of a shipped detector."""
-    return FOLDER / f"{name}.md"
+    return model_file(name).with_suffix(".md")
 
 
 def checkpoint_path(model: str | Path | None) -> Path | None:
     """Returns the checkpoint of a shipped detector; None for another MODEL, or where there is none."""
-    path = FOLDER / f"{model}{CHECKPOINT}"
+    path = model_file(str(model)).with_suffix(CHECKPOINT)
     return path if is_shipped(model) and path.is_file() else None
 
 

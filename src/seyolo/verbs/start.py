@@ -22,7 +22,7 @@ from seyolo.opening.description import Attention, describe, gates_of, weights_be
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
 from seyolo.progress import Progress, Silent, tell
-from seyolo.runtime.shipped import is_checkpoint
+from seyolo.runtime.shipped import is_checkpoint, with_version
 from seyolo.sizes import USUAL_SIZE, InputSize, checked_size, input_text
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
@@ -94,11 +94,14 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
     """Returns the options with device, model, input size and sites of attention, for a machine that has it.
 
     The default model is a checkpoint given as weights alone, or the usual zoo network. The input size of a
-    `.cfg` or checkpoint is its own, which `progress` is told; that of a zoo name is the usual one.
+    `.cfg` or checkpoint is its own, which `progress` is told; that of a zoo name is the usual one. A shipped
+    detector is named with its version, so that a resumed run starts from the same one.
     """
     options = replace(options, device=chosen_device(options.device))
     check_machine(options)
-    model, weights = options.model, options.weights
+    model = None if options.model is None else with_version(options.model)
+    weights = None if options.weights is None else Path(with_version(options.weights))
+    options = replace(options, model=model, weights=weights)
     for file in (model, weights):
         if file is not None and Path(file).suffix == ".onnx":
             raise UsageError(f"{file}: an .onnx file cannot be trained; give the checkpoint it was made from")
