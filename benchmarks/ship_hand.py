@@ -1,12 +1,16 @@
-"""Ships the slim hand detector of a run: `src/seyolo/shipped/hand.onnx`, its figures and its model card.
+"""Ships the slim hand detector of a run: `src/seyolo/shipped/hand.*`, its figures and its model card.
 
-    python benchmarks/ship_hand.py runs/slim/slim hands/data.yaml --commit b9feece
-    python benchmarks/ship_hand.py runs/slim/slim hands/data.yaml --only latency
+    python benchmarks/hand_data.py hands hands_more bccd build/hand_data
+    python benchmarks/ship_hand.py runs/slim/slim build/hand_data/data.yaml hands hands_more \\
+        --version 2 --commit b9feece --command "seyolo slim ..."
+    python benchmarks/ship_hand.py runs/slim/slim build/hand_data/data.yaml hands hands_more --only latency
 
-Exports float32, float16 kernels and int8, measures all of them and the dense network on every split but
-train, writes the float16 file with what `seyolo info` shows, times them, and fills in `hand_card.md`. Every
-figure lies in `hand.json`. Accuracy can be measured on a busy machine, latency cannot: `--only latency`
-measures that anew and keeps the rest. Why float16: docs/decisions/0013-what-ships.md.
+Exports float32, float16 kernels and int8, measures them, the dense network and the version before on every
+split of both data sets apart, writes the float16 file with what `seyolo info` shows, the checkpoint with
+16-bit kernels, times the files, and fills in `hand_card.md`. Every figure lies in `hand.json`. Accuracy can
+be measured on a busy machine, latency cannot: `--only latency` measures that anew and keeps the rest; `--only
+card` only fills in the card. For a third version rename the files of the second to `hand-2.*` first. Why
+float16: docs/decisions/0013-what-ships.md.
 """
 
 from __future__ import annotations
@@ -18,31 +22,35 @@ import json
 import os
 import platform
 import tempfile
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from statistics import median
-from string import Template
 from typing import Any
 
 import onnx
-from controls import source_units
+from controls import Units, source_units
 from detect_video import make_video, run_s
+from hand_card import card
+from hand_data import sources_of
+from hand_failures import failures, judged_images
+from hand_training import training_data
 
 import seyolo
-from seyolo.checkpoint import read_checkpoint
+from seyolo.checkpoint import read_checkpoint, write_checkpoint
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.evaluation.bootstrap import bootstrap_difference
+from seyolo.detections import Detections
+from seyolo.evaluation.ap import Truth, average_precision
+from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.evaluation.curves import CONFIDENCES, Curves, detection_curves
-from seyolo.evaluation.evaluate import Judgement, judge_splits, metrics_of
+from seyolo.evaluation.evaluate import judged
 from seyolo.files import replacing, write_json, write_text
 from seyolo.options.export import ExportOptions
-from seyolo.report.text import lead_text
-from seyolo.results import Difference
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend
-from seyolo.runtime.shipped import FOLDER, card_path, model_path
+from seyolo.runtime.shipped import FOLDER
 from seyolo.verbs.benchmark import sample_images
 
 NAME = "hand"
@@ -53,49 +61,65 @@ PRECISIONS = {
     "int8": ExportOptions(int8=True),
 }
 LICENCE = "MIT; the data's attribution goes with it, see the card"
-SOURCES = (
-    "SubhiH/HandsDataset (Apache-2.0); Hand Gesture Recognition v6, Lebanese University, via Roboflow "
-    "Universe (CC BY 4.0)"
-)
+SPLITS = {"hands": ("val", "test", "val_small", "test_small"), "hands_more": ("val", "test")}
+APART = {"nishantpravin/glove-detection": "gloves", "4-mina/SignLanguageDetectionWebApp": "signs"}
+"""Repositories of the test images of hands_more, which are also measured apart."""
 DEFAULT_CONFIDENCE = 0.25
 THREADS = (1, 2)
 ROUNDS = 60
 STARTS = 5
-TEMPLATE = Path(__file__).with_name("hand_card.md")
 
 Figures = dict[str, Any]
+Judged = dict[str, tuple[list[Truth], list[Detections]]]
+"""Ground truth and detections by split."""
 
 
 def main() -> None:
     """Measures and writes; says where."""
+    arguments = parsed()
+    path = FOLDER / f"{NAME}.json"
+    figures: Figures = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before = f"{NAME}-{arguments.version - 1}"
+    files = {"dense": arguments.run / "dense.onnx"}
+    files |= {precision: arguments.exports / f"{precision}.onnx" for precision in PRECISIONS}
+    if arguments.only in (None, "accuracy"):
+        export_all(arguments.run, files, load_dataset(arguments.data))
+        figures |= described(arguments, files)
+        figures |= measured(files, before, arguments)
+        figures |= ship(arguments.run, files[SHIPPED], figures)
+    if arguments.only in (None, "latency"):
+        dataset = load_dataset(arguments.hands / "data.yaml")
+        figures["latency"] = timed(files, dataset, arguments.frames)
+    write_json(path, figures)
+    if "latency" in figures:
+        write_text(FOLDER / f"{NAME}.md", card(figures))
+    print(f"what ships lies in {FOLDER}")
+
+
+def parsed() -> argparse.Namespace:
+    """The command line; accuracy needs to know how the run was made."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path, help="the folder of a finished `seyolo slim`")
-    parser.add_argument("data", type=Path, help="the data set of the run")
+    parser.add_argument("data", type=Path, help="the training data, as hand_data.py writes them")
+    parser.add_argument("hands", type=Path)
+    parser.add_argument("hands_more", type=Path)
+    parser.add_argument("--version", type=int, default=2)
     parser.add_argument("--commit", help="of seyolo, with which the run was trained; needed for accuracy")
-    parser.add_argument("--only", choices=("accuracy", "latency"), help="keep the other figures and files")
+    parser.add_argument(
+        "--command", action="append", help="that trained it, as on the card; several in their order"
+    )
+    parser.add_argument(
+        "--earlier", type=Path, nargs="*", default=[], help="runs before it, whose time counts"
+    )
+    parser.add_argument("--only", choices=("accuracy", "latency", "card"), help="keep the other figures")
     parser.add_argument("--exports", type=Path, default=Path("build/ship_hand"))
     parser.add_argument("--frames", type=int, default=240, help="of the video that is timed")
     arguments = parser.parse_args()
-    path = FOLDER / f"{NAME}.json"
-    figures: Figures = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    dataset = load_dataset(arguments.data)
-    files = {"dense": arguments.run / "dense.onnx"}
-    files |= {precision: arguments.exports / f"{precision}.onnx" for precision in PRECISIONS}
-    if arguments.only != "latency":
-        export_all(arguments.run, files, dataset)
-        if arguments.commit is None:
-            parser.error("accuracy says which commit trained the run: --commit")
-        figures |= described(arguments.run, arguments.commit, dataset, files)
-        figures |= measured(files, dataset)
-        figures["file"] = ship(files[SHIPPED], figures)
-    if arguments.only != "accuracy":
-        figures["latency"] = timed(files, dataset, arguments.frames)
-    write_json(path, figures)
-    if arguments.only is None or "latency" in figures:
-        write_text(card_path(NAME), card(figures))
-    print(f"what ships lies in {FOLDER}")
+    if arguments.only in (None, "accuracy") and not (arguments.commit and arguments.command):
+        parser.error("accuracy says how the run was trained: --commit and --command")
+    return arguments
 
 
 def export_all(run: Path, files: dict[str, Path], dataset: Dataset) -> None:
@@ -105,42 +129,36 @@ def export_all(run: Path, files: dict[str, Path], dataset: Dataset) -> None:
         seyolo.api.export_file(run / "slim.safetensors", files[precision], options, dataset=images)
 
 
-def described(run: Path, commit: str, dataset: Dataset, files: dict[str, Path]) -> Figures:
-    """What the run was, what the network costs, and how much data there is."""
-    network = read_checkpoint(run / "slim.safetensors").network
+def described(arguments: argparse.Namespace, files: dict[str, Path]) -> Figures:
+    """What the run was, what the network costs, and what it was trained on."""
+    network = read_checkpoint(arguments.run / "slim.safetensors").network
     counted = cost(network)
     return {
+        "version": arguments.version,
         "network": {
             "params": counted.params,
             "macs": counted.macs,
             "input_size": [network.net.height, network.net.width],
         },
-        "training": training(run, commit),
-        "data": {
-            split: {"pictures": len(samples), "hands": sum(len(sample.class_ids) for sample in samples)}
-            for split in dataset.splits
-            for samples in [dataset.split(split)]
-        },
+        "training": training(arguments),
+        "training_data": training_data(arguments.data, arguments.hands, arguments.hands_more),
         "size_bytes": {name: path.stat().st_size for name, path in files.items()},
     }
 
 
-def training(run: Path, commit: str) -> Figures:
-    """The command, what it was run with, and how long it took."""
+def training(arguments: argparse.Namespace) -> Figures:
+    """The commands, what they were run with, and how long they took."""
+    run: Path = arguments.run
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     stages = json.loads((run / "results.json").read_text(encoding="utf-8"))["stages"]
-    command = (
-        f"seyolo slim --data hands/data.yaml --model {config['model']} "
-        f"--attention {config['attention']['kind']} --size {config['size_px']} "
-        f"--budget {' '.join(config['budget'])} --seed {config['seed']}"
-    )
+    tables = [table for folder in (*arguments.earlier, run) for table in sorted(folder.rglob("results.csv"))]
     return {
-        "command": command,
-        "commit": commit,
+        "commands": arguments.command,
+        "commit": arguments.commit,
         "seed": config["seed"],
         "dense_macs": stages[0]["macs"],
         "epochs": {stage["stage"]: stage["epochs"] for stage in stages},
-        "minutes": round(sum(map(seconds_of, sorted(run.glob("*/results.csv")))) / 60),
+        "minutes": round(sum(map(seconds_of, tables)) / 60),
     }
 
 
@@ -150,31 +168,67 @@ def seconds_of(table: Path) -> float:
         return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
 
-def measured(files: dict[str, Path], dataset: Dataset) -> Figures:
-    """AP of every file, how far the shipped one stands from the dense network, and its confidences."""
-    judgements = {name: judged(path, dataset) for name, path in files.items()}
-    units = source_units(dataset.source)
-    shipped, dense = judgements[SHIPPED], judgements["dense"]
+def measured(files: dict[str, Path], before: str, arguments: argparse.Namespace) -> Figures:
+    """AP of every file and of the version before with its lead, confidences, and what is missed."""
+    folders = {"hands": arguments.hands, "hands_more": arguments.hands_more}
+    sources: dict[str, Path | str] = {**files, before: before}
+    judgements = {name: judged_on(source, folders) for name, source in sources.items()}
+    shipped = judgements[SHIPPED]
+    photos = source_units(arguments.hands / "data.yaml")
+    units = {f"hands {split}": found for split, found in photos.items()}
+    images, size_px = judged_images(arguments.hands, arguments.hands_more, files[SHIPPED])
     return {
-        "accuracy": {
-            name: {split: {"ap": m.ap, "ap50": m.ap50} for split, m in metrics_of(found, [NAME]).items()}
-            for name, found in judgements.items()
+        "before": before,
+        "data": {
+            split: {"images": len(truths), "hands": sum(len(truth.class_ids) for truth in truths)}
+            for split, (truths, _) in shipped.items()
         },
-        "lead": {
-            split: asdict(bootstrap_difference(truths, found, dense[split][1], 1, units=units.get(split)))
-            for split, (truths, found) in shipped.items()
-        },
+        "accuracy": {name: accuracy_of(found) for name, found in judgements.items()},
+        **intervals(shipped, judgements["dense"], judgements[before], units),
         "confidence": confidences(shipped),
+        "failures": failures(images, size_px),
+        "false": sum(len(image.false().scores) for image in images),
+        "failure_images": len(images),
     }
 
 
-def judged(path: Path, dataset: Dataset) -> Judgement:
-    """Labels and detections on every split but train."""
-    backend = open_backend(path, threads=1)
-    return judge_splits(backend, dataset, None, backend.input_size)
+def judged_on(source: str | Path, folders: dict[str, Path]) -> Judged:
+    """Labels and detections on every split of each data set, and on test images of some sources apart."""
+    backend = open_backend(source, threads=1)
+    found: Judged = {}
+    for name, folder in folders.items():
+        dataset = load_dataset(folder / "data.yaml")
+        for split in SPLITS[name]:
+            found[f"{name} {split}"] = judged(backend, dataset.split(split), backend.input_size)
+    origins = sources_of(folders["hands_more"], "repository")
+    samples = load_dataset(folders["hands_more"] / "data.yaml").split("test")
+    pairs = list(zip(samples, *found["hands_more test"], strict=True))
+    for repository, title in APART.items():
+        rows = [row for row in pairs if origins[row[0].image.name] == repository]
+        found[f"hands_more test, {title}"] = ([row[1] for row in rows], [row[2] for row in rows])
+    return found
 
 
-def confidences(judgement: Judgement) -> Figures:
+def accuracy_of(found: Judged) -> dict[str, dict[str, float]]:
+    """AP and AP@0.5 by split."""
+    metrics = {split: average_precision(*pair, 1) for split, pair in found.items()}
+    return {split: {"ap": one.ap, "ap50": one.ap50} for split, one in metrics.items()}
+
+
+def intervals(shipped: Judged, dense: Judged, before: Judged, units: dict[str, Sequence[Any]]) -> Figures:
+    """Intervals by split of AP and of its lead over the dense network and over the version before."""
+    rows: Figures = {"interval": {}, "lead": {}, "lead_over_before": {}}
+    for split, (truths, found) in shipped.items():
+        own: Units | None = units.get(split)
+        ours, *others = (
+            ap_draws(truths, each, 1, units=own) for each in (found, dense[split][1], before[split][1])
+        )
+        for name, draws in zip(rows, (ours, *(ours - other for other in others)), strict=True):
+            rows[name][split] = asdict(interval_of(draws))
+    return rows
+
+
+def confidences(judgement: Judged) -> Figures:
     """Precision, recall and F1 at the default confidence, and the one at which F1 is highest, by split."""
     rows = {}
     for split, (truths, found) in judgement.items():
@@ -192,21 +246,37 @@ def point(curves: Curves, confidence: float) -> dict[str, float]:
     return {"confidence": confidence, **values}
 
 
-def ship(path: Path, figures: Figures) -> Figures:
-    """Writes the shipped file, with what it says for people; returns its size and digest."""
+def ship(run: Path, path: Path, figures: Figures) -> Figures:
+    """Writes the shipped file, with facts for people, and the checkpoint; returns their sizes and digests."""
+    rows = figures["training_data"]
+    sources = "; ".join(
+        f"{row['source']} ({row['licence']}), {row['author']}" for row in rows if row["licence"]
+    )
     proto = onnx.load(str(path))
     known = {entry.key: entry.value for entry in proto.metadata_props}
     told = {
         "model_license": LICENCE,
-        "training_data": SOURCES,
+        "training_data": sources,
         "ap": json.dumps(figures["accuracy"][SHIPPED]),
         "card": f"{NAME}.md",
     }
     onnx.helper.set_model_props(proto, known | told)
     with replacing(FOLDER / f"{NAME}.onnx") as temporary:
         onnx.save(proto, str(temporary))
-    data = model_path(NAME).read_bytes()
-    return {"precision": SHIPPED, "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    checkpoint = read_checkpoint(run / "slim.safetensors")
+    pruned = {key: value for key, value in checkpoint.provenance.items() if key == "pruned"}
+    provenance = {"weights": "random", **pruned, "licence": LICENCE, "training_data": sources}
+    write_checkpoint(FOLDER / f"{NAME}.safetensors", replace(checkpoint, provenance=provenance), half=True)
+    return {
+        "file": {"precision": SHIPPED, **digest(FOLDER / f"{NAME}.onnx")},
+        "checkpoint": digest(FOLDER / f"{NAME}.safetensors"),
+    }
+
+
+def digest(path: Path) -> Figures:
+    """Size and SHA-256 of a file."""
+    data = path.read_bytes()
+    return {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def timed(files: dict[str, Path], dataset: Dataset, num_frames: int) -> Figures:
@@ -259,97 +329,6 @@ def machine() -> dict[str, Any]:
         ),
         "onnxruntime": metadata.version("onnxruntime"),
     }
-
-
-def card(figures: Figures) -> str:
-    """The model card with its figures filled in."""
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values(figures))
-
-
-def values(figures: Figures) -> dict[str, str]:
-    """Every figure of the card as it is printed there."""
-    network, training_, data = figures["network"], figures["training"], figures["data"]
-    latency, confidence = figures["latency"], figures["confidence"]
-    default, best = confidence["val"]["default"], confidence["val"]["best"]
-    tested = confidence["test"]["default"]
-    height, width = network["input_size"]
-    texts = {
-        "params": f"{network['params']:,}",
-        "mmacs": f"{network['macs'] / 1e6:.0f}",
-        "macs_share": f"{100 * network['macs'] / training_['dense_macs']:.0f}",
-        "input_size": f"{width}x{height}",
-        "size_mb": f"{figures['file']['size_bytes'] / 1e6:.2f}",
-        "sha256": figures["file"]["sha256"],
-        "command": training_["command"],
-        "commit": training_["commit"],
-        "seed": str(training_["seed"]),
-        "dense_epochs": str(training_["epochs"]["dense"]),
-        "slim_epochs": str(training_["epochs"]["finetuned"]),
-        "minutes": str(training_["minutes"]),
-        "accuracy_table": accuracy_table(figures),
-        "precision_table": precision_table(figures),
-        "latency_table": latency_table(latency),
-        "best_confidence": f"{best['confidence']:.2f}",
-        "best_f1": f"{best['f1']:.3f}",
-        "default_f1": f"{default['f1']:.3f}",
-        "test_precision": f"{tested['precision']:.3f}",
-        "test_recall": f"{tested['recall']:.3f}",
-        "rounds": str(latency["rounds"]),
-        "num_pictures": str(latency["num_pictures"]),
-        "cores": str(latency["machine"]["cores"]),
-        "architecture": latency["machine"]["architecture"],
-        "instructions": latency["machine"]["instructions"],
-        "onnxruntime": latency["machine"]["onnxruntime"],
-        "first_result_s": f"{latency['first_result_s']:.2f}",
-        "frames_boxes": f"{latency['video']['boxes']:.0f}",
-        "frames_drawn": f"{latency['video']['drawn']:.0f}",
-        "num_frames": str(latency["video"]["num_frames"]),
-    }
-    for split, counts in data.items():
-        texts |= {f"{split}_{kind}": f"{count:,}" for kind, count in counts.items()}
-    return texts
-
-
-def accuracy_table(figures: Figures) -> str:
-    """The shipped file on every split, beside the dense network."""
-    rows = [
-        "| split | images | hands | AP | AP@0.5 | dense network's AP | lead over it (95 % of draws) |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for split, found in figures["accuracy"][SHIPPED].items():
-        counts, lead = figures["data"][split], figures["lead"][split]
-        rows.append(
-            f"| {split} | {counts['pictures']:,} | {counts['hands']:,} | {found['ap']:.3f} "
-            f"| {found['ap50']:.3f} | {figures['accuracy']['dense'][split]['ap']:.3f} "
-            f"| {lead_text(Difference(**lead))} |"
-        )
-    return "\n".join(rows)
-
-
-def precision_table(figures: Figures) -> str:
-    """The same network stored in three ways, and the dense one."""
-    splits = list(figures["accuracy"][SHIPPED])
-    rows = [
-        f"| file | MB | {' | '.join(f'AP {split}' for split in splits)} |",
-        "| --- | ---: |" + " ---: |" * len(splits),
-    ]
-    for name, found in figures["accuracy"].items():
-        cells = [f"{found[split]['ap']:.3f}" for split in splits]
-        size_mb = figures["size_bytes"][name] / 1e6
-        rows.append(f"| {name} | {size_mb:.2f} | {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def latency_table(latency: Figures) -> str:
-    """Milliseconds by threads: the network alone, and a decoded image to its boxes."""
-    counts = list(latency["threads"])
-    head = [f"network, {count} thr. | image to boxes, {count} thr." for count in counts]
-    rows = [f"| p50 in ms | {' | '.join(head)} |", "| --- |" + " ---: | ---: |" * len(counts)]
-    for name in latency["threads"][counts[0]]:
-        both = [latency["threads"][count][name] for count in counts]
-        cells = [f"{row['network_ms']:.1f} | {row['total_ms']:.1f}" for row in both]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)
 
 
 if __name__ == "__main__":
