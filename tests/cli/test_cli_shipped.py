@@ -131,7 +131,7 @@ def test_a_folder_of_that_name_is_told_about_once(run: Run, image: Path, tmp_pat
 def test_a_near_name_is_named(run: Run, image: Path, hands: Path) -> None:
     assert_refused(run("detect", "hands", image), "no model 'hands'", "did you mean hand")
     assert_refused(run("train", "--model", "hands", "--data", hands), "no model 'hands'", "did you mean hand")
-    assert_refused(run("info", "hand-9"), "no model 'hand-9'", "did you mean hand-1")
+    assert_refused(run("info", "hand-9"), "no model 'hand-9'", "did you mean hand-")
 
 
 @pytest.mark.parametrize("verb", ["prune", "export"])
