@@ -2,10 +2,11 @@
 
     python benchmarks/hand_data.py hands hands_more bccd build/hand_data
 
-HANDS and HANDS_MORE are YOLO data sets with a `manifest.csv`, BCCD is a VOC data set without hands. Images of
-few scenes are repeated, so that an epoch shows them more often: gloves twice, portraits six times. Without
-hands are 100 blood smears, and the largest part beside all hands of an image, where it is at least 45 % as
-wide or high as the image and the seed draws it. Images are links; `--copy` copies them.
+HANDS and HANDS_MORE are YOLO data sets with a `manifest.csv`, BCCD is a VOC data set without hands. Each
+portrait, of which there are few, is there four times. Some images are there turned by quarters, too: all
+gloves and portraits, 40 % of the letters, a quarter of HANDS. 900 images have pasted hands (hand_pasting.py).
+Without hands are 60 blood smears, and the largest part beside all hands of an image, where it is at least
+45 % as wide or high as the image and the seed draws it. Images are links; `--copy` copies them.
 
     train         both data sets, and images without hands
     val           both data sets, hands_more twice: it chooses the checkpoint
@@ -20,12 +21,15 @@ import csv
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import hand_pasting
 import numpy as np
+from hand_pasting import Boxes, Picture
 from jaxtyping import Float, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
@@ -33,13 +37,22 @@ from seyolo.errors import DataError
 from seyolo.files import replacing, write_text
 from seyolo.media.images import find_images, read_image
 
-REPEATS = {"nishantpravin/glove-detection": 2, "Al3ynaa/sign_language_yolo": 1}
-OTHER_REPEATS = 6  # portraits
+GLOVES, LETTERS = "nishantpravin/glove-detection", "Al3ynaa/sign_language_yolo"
+REPEATS = {GLOVES: 1, LETTERS: 1}
+OTHER_REPEATS = 4  # portraits
+TURNED = {GLOVES: 1.0, LETTERS: 0.4}  # shares
+PORTRAITS_TURNED, HANDS_TURNED = 1.0, 0.25
+NUM_CUT_OUT, NUM_PASTED = 700, 900
+EVERY_BACKGROUND = 6  # image of hands; of hands_more each but the letters, which the hand fills
 VAL_REPEATS = 2  # of hands_more, which has a fifth of the images
-NUM_SMEARS = 100
+NUM_SMEARS = 60
 EVERY_CROPPED = 4  # image of hands; of hands_more each
 LEAST_CROP_SHARE, LEAST_CROP_PX, DRAWN_SHARE = 0.45, 64, 0.6
 SPLITS = "test", "val_small", "test_small", "val_hands", "val_more", "test_more"
+
+
+Labelled = tuple[Picture, Boxes]
+"""An image, and its boxes in shares of the sides."""
 
 
 class Item(NamedTuple):
@@ -92,15 +105,66 @@ def write_folder(sources: Sources, out: Path, *, copy: bool = False, seed: int =
             labels_of(target), labels.read_text(encoding="utf-8") if item.source != sources.bccd.name else ""
         )
         counts[item.source] += item.split == "train"
-    for name, crop in crops(sources, seed):
-        target = out / "images/train" / name
-        with replacing(target) as temporary:
-            temporary.write_bytes(cv2.imencode(".jpg", crop)[1].tobytes())
-        write_text(labels_of(target), "")
-        counts["parts without hands"] += 1
+    parts = {name: (crop, np.zeros((0, 4))) for name, crop in crops(sources, seed)}
+    made = {
+        "parts without hands": parts.items(),
+        "turned": turned_images(sources, seed),
+        "with pasted hands": pasted_images(sources, [crop for crop, _ in parts.values()], seed),
+    }
+    for source, images in made.items():
+        for name, (image, boxes_xyxy) in images:
+            _write(out / "images/train" / name, image, boxes_xyxy)
+            counts[source] += 1
     listed = "".join(f"{split}: images/{split}\n" for split in ("train", "val", *SPLITS))
     write_text(out / "data.yaml", f"path: .\n{listed}names: [hand]\n")
     return {source: count for source, count in counts.items() if count}
+
+
+def _write(target: Path, image: Picture, boxes_xyxy: Boxes) -> None:
+    """Writes an image and its labels."""
+    with replacing(target) as temporary:
+        temporary.write_bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
+    rows = np.column_stack(
+        [(boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]]
+    )
+    write_text(labels_of(target), "".join(f"0 {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n" for x, y, w, h in rows))
+
+
+def turned_images(sources: Sources, seed: int) -> Iterator[tuple[str, Labelled]]:
+    """Yields images turned by quarters, with their boxes and file names."""
+    drawn, origins = random.Random(f"turned {seed}"), sources_of(sources.more, "repository")
+    for folder in (sources.more, sources.hands):
+        for path in images_of(folder, "train"):
+            usual = HANDS_TURNED if folder == sources.hands else PORTRAITS_TURNED
+            if drawn.random() < TURNED.get(origins.get(path.name, ""), usual):
+                quarters = drawn.randint(1, 3)
+                turned = hand_pasting.turned(read_image(path), boxes_of(path), quarters)
+                yield f"r{quarters}_{path.stem}.jpg", turned
+
+
+def pasted_images(sources: Sources, parts: Sequence[Picture], seed: int) -> Iterator[tuple[str, Labelled]]:
+    """Yields images with pasted hands: on parts without hands, and beside the hands of other images."""
+    drawn, origins = random.Random(f"pasted {seed}"), sources_of(sources.more, "repository")
+    more, hands = images_of(sources.more, "train"), images_of(sources.hands, "train")
+    cut_outs = list(
+        islice(_cut_outs([path for path in more if origins[path.name] != GLOVES] + hands, drawn), NUM_CUT_OUT)
+    )
+    whole = [path for path in more if origins[path.name] != LETTERS] + hands[::EVERY_BACKGROUND]
+    for number in range(NUM_PASTED if cut_outs else 0):
+        if parts and drawn.random() < 0.5:
+            image, boxes_xyxy = drawn.choice(parts), np.zeros((0, 4))
+        else:
+            path = drawn.choice(whole)
+            image, boxes_xyxy = read_image(path), boxes_of(path)
+        yield f"p_{number:04}.jpg", hand_pasting.with_pasted(image, boxes_xyxy, cut_outs, drawn)
+
+
+def _cut_outs(images: Sequence[Path], drawn: random.Random) -> Iterator[hand_pasting.CutOut]:
+    """Yields the hands of images that show one, in drawn order, as far as they can be cut out."""
+    for path in drawn.sample(images, len(images)):
+        boxes_xyxy = boxes_of(path)
+        if len(boxes_xyxy) == 1 and (cut_out := hand_pasting.cut_out(read_image(path), boxes_xyxy[0])):
+            yield cut_out
 
 
 def planned(sources: Sources) -> Iterator[Item]:
