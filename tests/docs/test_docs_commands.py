@@ -80,7 +80,7 @@ ASSUMED = {
     "docs/tutorials/darknet.md": [make.hands, make.photos, make.hand],
     "docs/tutorials/hand.md": [make.photos],
     "docs/tutorials/oxford-hand.md": [make.archive],
-    "docs/tutorials/your-photos.md": [make.hands, make.photos],
+    "docs/tutorials/your-photos.md": [],
 }
 """What lies in the reader's folder before the first command of each page."""
 

@@ -16,7 +16,7 @@ SMALL = {
     "train": TRAINING,
     "study": TRAINING | {"--gates": "eca", "--places": "head", "--joins": "scale", "--seeds": "0"},
     "benchmark": {"--repeats": "2"},
-    "data synth": {"--train": "4", "--val": "2", "--test": "2", "--size": "64"},
+    "data synth": {"--train": "16", "--val": "2", "--test": "2", "--size": "64"},
 }
 """Options that make a verb quick, by verb: put in place of what is printed, or behind it."""
 

@@ -9,11 +9,16 @@ import tarfile
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from helpers.doc_pages import PAGES
 from helpers.script_module import load_script
 from helpers.written_oxford import add
+from seyolo.boxes import cxcywh_to_xyxy
+from seyolo.data.datasets import load_dataset
+from seyolo.data.oxford.convert import convert
+from seyolo.data.synthetic.dataset import draw_scene
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--model", "yolov3-tiny@0.25", "--size", "64", "--epochs", "1", "--budget", "macs=60%"]
@@ -126,6 +131,22 @@ def test_another_archive_is_refused_in_the_same_folder(
     assert oxford.main([str(second), str(runs)]) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert told == f"error: {runs}: holds another archive's results; give another folder for {second}"
+
+
+def test_the_drawn_archive_has_the_drawn_boxes_and_replaces_no_file(tmp_path: Path) -> None:
+    drawn = load_script(ROOT / "benchmarks/drawn_oxford.py")
+    archive = tmp_path / "hand_dataset.tar.gz"
+    drawn.write_archive(archive, {"training": 3, "validation": 1, "test": 2})
+
+    report = convert(archive, tmp_path / "oxford_hands")
+    assert [count.num_pictures for count in report.counts] == [3, 1, 2]
+    dataset = load_dataset(report.out / "data.yaml")
+    for number, split in enumerate(("train", "val", "test")):
+        for index, image in enumerate(dataset.split(split)):
+            _, boxes_xyxy = draw_scene(np.random.default_rng([1, number, index]), 320, 320)
+            assert np.allclose(cxcywh_to_xyxy(image.boxes_cxcywh) * 320, boxes_xyxy, atol=0.01)
+    with pytest.raises(FileExistsError):
+        drawn.write_archive(archive, {"training": 1})
 
 
 def test_the_speed_of_a_gpu_is_that_of_the_page(oxford: ModuleType) -> None:
