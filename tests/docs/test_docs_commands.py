@@ -77,7 +77,7 @@ ASSUMED = {
     "docs/reference/verbs/study.md": [make.hands],
     "docs/reference/verbs/train.md": [make.hands],
     "docs/reference/verbs/val.md": [make.hands, make.hand],
-    "docs/tutorials/darknet.md": [make.hands, make.photos, make.hand],
+    "docs/tutorials/darknet.md": [make.hands, make.photos, make.hands_run],
     "docs/tutorials/hand.md": [make.photos],
     "docs/tutorials/oxford-hand.md": [make.archive],
     "docs/tutorials/your-photos.md": [],
