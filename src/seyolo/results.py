@@ -69,13 +69,19 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Readiness:
-    """Measurements of the BN scales before pruning, and AP before and after it."""
+class Scales:
+    """Measurements of the BN scales of pruned and kept channels."""
 
     nearly_zero: Share  # share of the scales below 1 % of the median kept scale
     going: Share  # share of the channels with a scale that the plan prunes
     going_scale: Finite  # mean scale of a pruned channel, relative to that of a kept one
     misplaced: Share  # share of the pruned channels with a scale above the 10 % quantile of the kept scales
+
+
+@dataclass(frozen=True)
+class Readiness(Scales):
+    """Measurements of the BN scales before pruning, and AP before and after it."""
+
     ap50: float  # AP@0.5 on validation images before pruning
     cut_ap50: float  # the same right after pruning, without repair
     importance: str = "bn"  # the ranking method; the scales must be apart only where it is `bn`

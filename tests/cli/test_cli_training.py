@@ -66,6 +66,8 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
         "--sparsity", "l1", "--s", 0.02, "--json", "-",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
+    assert "0% of the scales nearly zero, as runs/train/train/scales_over_time.png shows" in outcome.err
+    assert "warning: importance bn prunes nearly at random" in outcome.err
     value = json.loads(outcome.out)
     assert value["checkpoint"] == "runs/train/train/best.safetensors"
     assert value["best_epoch"] == 1

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+import seyolo
 from seyolo.darknet import zoo
 from seyolo.data.datasets import load_dataset
 from seyolo.options.cut import CutOptions
@@ -19,7 +21,14 @@ from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.sparsity import sparse_scales
 from seyolo.verbs import readiness as readiness_module
 from seyolo.verbs.calibration import plan_of
-from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
+from seyolo.verbs.readiness import (
+    NOT_APART,
+    readiness,
+    readiness_lines,
+    scales_of_cut,
+    scales_of_training,
+    validation_images,
+)
 
 
 @pytest.fixture
@@ -64,9 +73,40 @@ def test_equal_scales_overlap(model: DarknetModel, tiny_hands: Path) -> None:
     assert found is not None
     assert found.misplaced > 0.8
     assert "the scales are not apart" in readiness_lines(found)[1]
+    assert readiness_lines(found)[2] == NOT_APART
     measured = readiness(model, replace(plan, importance="obs"), dataset.split("val"), (64, 64))
     assert measured is not None
     assert "importance obs decides, not the scales" in readiness_lines(measured)[1]
+    assert NOT_APART not in readiness_lines(measured)
+
+
+@torch.no_grad()
+def test_a_cut_by_scales_names_the_scales_at_the_threshold(model: DarknetModel) -> None:
+    for bn in sparse_scales(model).values():
+        bn.weight.copy_(torch.linspace(1, 1.01, len(bn.weight)))
+    said = plan_file_lines(model, budget="channels=50%", importance="bn", multiple=1)
+    assert said[1].startswith("the scales are not apart: a pruned channel has 99% of the scale of a kept one")
+    assert said[2:] == [
+        NOT_APART,
+        "scales where one threshold decides: pruned are those up to 1, kept those from 1.01 to 1.01",
+    ]
+    assert len(plan_file_lines(model, budget="macs=70%", importance="bn")) == 3  # without one threshold
+    assert plan_file_lines(model, budget="channels=50%", importance="norm") == []
+
+
+def plan_file_lines(model: DarknetModel, **options: Any) -> list[str]:
+    _, plan = seyolo.prune(model, **options)
+    return scales_of_cut(model, plan)
+
+
+def test_training_says_how_many_scales_are_nearly_zero(model: DarknetModel, tmp_path: Path) -> None:
+    assert scales_of_training(model, tmp_path / "a.png") == [
+        f"0% of the scales nearly zero, as {tmp_path / 'a.png'} shows: importance bn can prune about as many",
+        NOT_APART,
+    ]
+    part(model, 1e-4)
+    (line,) = scales_of_training(model, tmp_path / "a.png")
+    assert line.startswith("50% of the scales nearly zero")
 
 
 def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path) -> None:

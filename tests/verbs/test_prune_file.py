@@ -21,6 +21,7 @@ from seyolo.progress import Advance
 from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.groups.groups import Groups
 from seyolo.torchnet.build import DarknetModel
+from seyolo.verbs.readiness import NOT_APART
 
 CUT: dict[str, Any] = {"importance": "norm", "scope": "plain", "multiple": 2, "keep": [2], "least_share": 0.1}
 ONLY_PYTHON = {"cut", "tied", "size_hw", "blocks"}
@@ -87,10 +88,11 @@ class Told:
     """Remembers the last note of each task."""
 
     def __init__(self) -> None:
+        self.lines: list[str] = []
         self.notes: dict[str, tuple[int, int | None, str]] = {}
 
     def message(self, text: str) -> None:
-        pass
+        self.lines.append(text)
 
     @contextmanager
     def task(self, title: str, total: int | None) -> Iterator[Advance]:
@@ -121,6 +123,16 @@ def test_planning_and_repair_tell_how_far_they_are(dense: Path, tiny_hands: Path
     }
     assert re.fullmatch(r"percent, about \d+ s left", told.notes["repairing"][2])
     assert re.fullmatch(r"images, about \d+ s left", other.notes["repairing"][2])
+
+
+def test_a_ranking_by_scales_that_have_not_moved_warns(dense: Path, tmp_path: Path) -> None:
+    chosen: dict[str, Any] = {"budget": "channels=85%", "importance": "bn", "multiple": 1}
+    for verb, out in ((seyolo.api.prune_file, "slim.cfg"), (seyolo.api.plan_file, "a.plan.json")):
+        told = Told()
+        verb(dense, tmp_path / out, progress=told, **chosen)
+        assert NOT_APART in told.lines
+        verb(dense, tmp_path / out, progress=(other := Told()), **chosen | {"importance": "norm"})
+        assert NOT_APART not in other.lines
 
 
 def test_a_wrong_word_is_refused(dense: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from seyolo.verbs.calibration import (
     planner_on,
     repair_on,
 )
+from seyolo.verbs.readiness import scales_of_cut
 
 STAGES_S = {MEASURING: 1.0, RANKING: 0.25}  # of a plan, relative; what the repair takes, only the plan tells
 FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
@@ -89,6 +90,7 @@ def plan_file(
     else:
         made = planner.timed(recounted_plan(planner.network, job.plan), FORECAST_BACKENDS)
     _write_plan(Path(path), made, job.dense)
+    tell(progress, scales_of_cut(job.dense, made))
     return made
 
 
@@ -145,6 +147,7 @@ def prune_file(
     planner = job.planner(progress)
     budgets = job.options.budgets
     made = planner.plan(budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
+    tell(progress, scales_of_cut(job.dense, made))
     slim_model = planner.prune(made)
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))

@@ -21,8 +21,9 @@ from seyolo.options.keywords import TrainKeywords
 from seyolo.options.parameters import build
 from seyolo.options.stored import TRAIN_FILE, read_train_options
 from seyolo.options.train import USUAL_EPOCHS, TrainOptions
-from seyolo.progress import Keeping, Progress, RunClock, kept_warnings, shown_progress
+from seyolo.progress import Keeping, Progress, RunClock, kept_warnings, shown_progress, tell
 from seyolo.pruning.groups.groups import tied_scales
+from seyolo.report.figures.bn_scales import SCALES_FIGURE
 from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import NewRun, new_run, resumed_run
 from seyolo.runtime.shipped import is_checkpoint
@@ -41,6 +42,7 @@ from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_t
 from seyolo.training.validation import validation_splits
 from seyolo.verbs.announce import Place, announce, run_start, training_seconds
 from seyolo.verbs.effort import with_effort
+from seyolo.verbs.readiness import scales_of_training
 from seyolo.verbs.stages import TEACHER_SHARE
 from seyolo.verbs.start import check_classes, check_data, check_machine, model_to_train, open_data, with_model
 
@@ -158,6 +160,8 @@ def _train(
         )
         samples = [sample for split in run.validation for sample in run.dataset.split(split)]
         write_train_figures(folder, result.model, samples, run.config.size_hw, result.history)
+        if options.sparsity is not None:
+            tell(progress, scales_of_training(result.model, folder / SCALES_FIGURE))
         return result
 
 

@@ -19,6 +19,7 @@ from seyolo.report.figures.style import DENSE, INK, SLIM, legend_above, new_pane
 
 SMALLEST_SCALE = 1e-5
 NUM_BINS = 60
+SCALES_FIGURE = "scales_over_time.png"
 NEARLY_ZERO = 0.01  # relative to the median scale of the dense network
 
 
@@ -48,7 +49,7 @@ def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"],
 def plot_scales_over_time(rows: Sequence[Row], folder: Path) -> None:
     """Writes `scales_over_time_figure` as scales_over_time.png, where there was sparsity training."""
     if rows:
-        save(scales_over_time_figure(rows), folder / "scales_over_time.png")
+        save(scales_over_time_figure(rows), folder / SCALES_FIGURE)
 
 
 def scales_over_time_figure(rows: Sequence[Row]) -> Figure:
