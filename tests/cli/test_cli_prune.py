@@ -48,7 +48,10 @@ def test_repairs_change_what_they_say_and_nothing_else(
     run: Run, checkpoint: Path, hands: Path, tmp_path: Path
 ) -> None:
     common = ["--budget", "channels=20%", "--scope", "plain", "--multiple", "1", "--importance", "bn"]
-    assert run("prune", checkpoint, "a.safetensors", *common).code == 0
+    outcome = run("prune", checkpoint, "a.safetensors", *common)
+    cuts = [cut for cut in json.loads((tmp_path / "a.plan.json").read_text())["groups"] if cut["prunable"]]
+    kept, removed = (sum(len(cut["layers"]) * len(cut[key]) for cut in cuts) for key in ("kept", "removed"))
+    assert f"channels that may be pruned {kept + removed} {kept} " in " ".join(outcome.out.split())
     with_data = ["--data", hands, "--repair"]
     assert run("prune", checkpoint, "b.safetensors", *common, *with_data, "recalibrate").code == 0
     assert run("prune", checkpoint, "c.safetensors", *common, *with_data, "reconstruct").code == 0

@@ -77,6 +77,10 @@ def _summary(plan: seyolo.Plan) -> FittingTable:
         _row(f"MACs @{input_text(plan.input_size)}", plan.dense_macs, plan.macs, plan.macs / plan.dense_macs),
         _row("residual blocks removed", "", len(plan.blocks_removed)),
     ]
+    if (can_prune := plan.prunable_channels()) is not None:
+        channels = sum(can_prune.values())
+        kept = channels - sum(before - after for _, before, after in plan.table())
+        rows.insert(0, _row("channels that may be pruned", channels, kept, kept / channels))
     rows += [_row(f"{name} predicted", "", latency_text(ms)) for name, ms in plan.latency_ms.items()]
     for name, ms in plan.measured_ms.items():
         dense = plan.dense_ms[name]
