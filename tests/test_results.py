@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seyolo.errors import TrainingError
-from seyolo.results import SlimResults, read_results
+from seyolo.results import SlimResults, best_by, read_results
 
 STORED = Path(__file__).parent / "stored" / "results-0.1.0.json"
 
@@ -30,6 +30,12 @@ def test_the_file_of_version_0_1_0_is_read_and_written_alike(value: dict[str, An
     assert [row.control for row in results.controls] == ["slim", "dense", "uniform", "plain"]
     assert results.controls[-1].not_possible == "nothing can be cut in scope plain"
     assert results.readiness is not None
+
+
+def test_the_best_epoch_is_that_of_the_mean_over_all_validation_splits() -> None:
+    assert best_by({"epoch": 1, "val_ap": 0.3, "val_ap50": 0.5, "ap": 0.3}) == "AP on val"
+    both = {"val_ap": 0.263, "val_ap50": 0.5, "val_small_ap": 0.013, "val_small_ap50": 0.1, "ap": 0.138}
+    assert best_by(both) == "mean AP over val and val_small"
 
 
 def test_keys_that_early_runs_lack_have_defaults(value: dict[str, Any]) -> None:

@@ -68,6 +68,12 @@ class Difference:
     high: Finite
 
 
+def best_by(row: Mapping[str, object]) -> str:
+    """Names the figure that chooses the best epoch of a training, from a row of its results.csv."""
+    splits = [name.removesuffix("_ap") for name in row if name.endswith("_ap")]
+    return f"mean AP over {' and '.join(splits)}" if len(splits) > 1 else f"AP on {splits[0]}"
+
+
 @dataclass(frozen=True)
 class Scales:
     """Measurements of the BN scales of pruned and kept channels."""

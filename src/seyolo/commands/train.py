@@ -13,7 +13,7 @@ from seyolo.options.train import TrainOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
 from seyolo.report.verdict import train_verdict
-from seyolo.results import read_start
+from seyolo.results import best_by, read_start
 from seyolo.runs import BEST_FILE, NewRun
 from seyolo.runtime.shipped import check_network
 
@@ -49,5 +49,5 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
     value = {"checkpoint": best, **figures}
     row = next(row for row in result.history if row["epoch"] == result.best_epoch)
     verdict = train_verdict(row, read_start(folder))
-    said = f"best AP on val {result.best_ap:.3f}{verdict.remark()} in epoch {result.best_epoch}: {best}"
+    said = f"best {best_by(row)} {result.best_ap:.3f}{verdict.remark()} in epoch {result.best_epoch}: {best}"
     show(value, Group(*verdict.lines(), said), json)

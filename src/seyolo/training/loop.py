@@ -22,6 +22,7 @@ from seyolo.data.tiles import training_samples
 from seyolo.errors import DataError, TrainingError
 from seyolo.notebook import file_html, head_html, table_html
 from seyolo.progress import Advance, Figures, RunClock, TimeLeft, duration_text
+from seyolo.results import best_by
 from seyolo.runs import BEST_FILE
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.torchnet.device import limited_threads, tried_kernels
@@ -51,7 +52,8 @@ class TrainResult:
     folder: Path
 
     def __repr__(self) -> str:
-        best = f"AP on val {self.best_ap:.3f} in epoch {self.best_epoch} of {len(self.history)}"
+        row = self.history[self.best_epoch - 1]
+        best = f"{best_by(row)} {self.best_ap:.3f} in epoch {self.best_epoch} of {len(self.history)}"
         return f"<TrainResult: {best}; {self.folder}>"
 
     def _repr_html_(self) -> str:
@@ -293,7 +295,7 @@ class _Run:
         return self.team.broadcast("ap" in row and waited >= patience and self.record.epoch >= kept)
 
     def _stalled_text(self) -> str:
-        best = f"the best AP on val is that of epoch {self.record.best_epoch}"
+        best = f"the best {best_by(self.record.history[-1])} is that of epoch {self.record.best_epoch}"
         return f"{self.monitor.title} stops after epoch {self.record.epoch} (--patience): {best}"
 
     def _evaluation_due(self, epoch: int) -> bool:

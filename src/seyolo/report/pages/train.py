@@ -26,7 +26,7 @@ from seyolo.report.tables.classes import ByClass
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
 from seyolo.report.verdict import train_verdict
-from seyolo.results import SHOWN_FROM
+from seyolo.results import SHOWN_FROM, best_by
 from seyolo.runs import BEST_FILE
 
 IMAGES = {
@@ -48,7 +48,8 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         network.append(["best", count_text(params), count_text(macs), size_text(path.stat().st_size)])
         names = read_checkpoint(path).names
     curves = next(iter(record.curves.values()), {})
-    chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}."
+    chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}"
+    chosen += f", by {best_by(best)}." if scores else "."
     verdict = train_verdict({name: float(text) for name, text in best.items() if text}, record.start)
     headline = (found_line(curves, names) or measured or "Not validated yet") + verdict.remark()
     classes = ByClass({"best": {split: one.classes for split, one in curves.items()}}, "best")
