@@ -114,6 +114,21 @@ def test_weights_are_told_with_the_part_that_was_taken(tiny_hands: Path, tmp_pat
     assert re.search(r"\d+ of \d+ tensors from .*, the others new", progress.announced()["network"])
 
 
+def test_weights_that_are_only_pruned_are_not_said_to_be_trained(
+    tiny_hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slim_results, "measure_latency", lambda models, int8: {name: {} for name in models})
+    seyolo.save(seyolo.load("yolov3-tiny@0.25", num_classes=1), tmp_path / "a.safetensors")
+    options: dict[str, Any] = {"weights": tmp_path / "a.safetensors", "epochs": 0}
+    options |= {"sparse_epochs": 0, "finetune": False}
+    progress = ToldBefore("nothing epoch 1/1")
+    options |= {"folder": tmp_path / "run", "progress": progress, "budget": "macs=80%", "size": 64}
+    seyolo.slim(tiny_hands, **options)
+    assert progress.announced()["training"] == "none at 64 px, pruned to macs=80%"
+    assert any(line.startswith("after pruning, before repair") for line in progress.lines)
+    assert not any("after sparsity training" in line for line in progress.lines)
+
+
 def test_a_resumed_run_tells_what_is_left(
     tiny_hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,8 @@ def _time(seconds: float, left_s: float) -> str:
 
 
 def _steps(start: RunStart) -> str:
+    if not any(start.epochs.values()):
+        return "none"
     total = counted(sum(start.steps.values()), "step")
     parts = [
         f"{'' if stage == 'train' else f'{stage} '}{counted(epochs, 'epoch')}"

@@ -41,7 +41,7 @@ def validation_images(dataset: Dataset) -> list[Sample]:
 
 
 def readiness_lines(found: Readiness | None, *, is_given: bool = False) -> list[str]:
-    """Explains the measurements in sentences; `is_given` where the weights had no dense training here."""
+    """Explains the measurements in sentences; `is_given` where given weights had sparsity training alone."""
     if found is None:
         return ["the plan prunes no channel with a BN scale"]
     lines = [

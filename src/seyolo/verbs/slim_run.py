@@ -200,7 +200,8 @@ class SlimRun:
         if not (self.folder / "readiness.json").exists():
             with _on_device(self.config.device, sparse):
                 found = readiness(sparse, plan, validation_images(self.dataset), self.size_hw)
-            for line in readiness_lines(found, is_given=self.config.epochs == 0):
+            is_given = self.config.epochs == 0 and self.config.stage_epochs()["sparse"] > 0
+            for line in readiness_lines(found, is_given=is_given):
                 self.progress.message(line)
             write_json(self.folder / "readiness.json", found.to_json() if found else {})
         return plan
