@@ -82,7 +82,13 @@ def test_with_a_model(model: DarknetModel, tmp_path: Path) -> None:
         ("Detector", {"model": "hand"}, "Detector: model= is path= in seyolo"),
         ("Detector", {"imgsz": 320}, "'imgsz'; a model file has its own input size"),
         ("train", {"epoch": 3}, r"unexpected keyword argument 'epoch'; did you mean epochs=\?"),
-        ("attach", {"xyz": 3}, "attach: got an unexpected keyword argument 'xyz'$"),
+        ("attach", {"xyz": 3}, "'xyz'; it takes at, generator, join, kind, model, reduction$"),
+        ("train", {"xyz": 3}, r"'xyz'; help\(\) of train tells where its keyword arguments are listed"),
+        (
+            "export",
+            {"overwrite": True},
+            "'overwrite'; from Python, files that are there already are replaced",
+        ),
     ],
 )
 def test_keywords_of_other_programs_are_answered_with_ours(

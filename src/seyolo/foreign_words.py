@@ -42,6 +42,9 @@ INSTEAD = {
 }
 """Advice on a word that `Detector` and its methods have no keyword argument for."""
 
+MOST_NAMED = 32
+REPLACING = ("export", "export_file", "plan_file", "prune_file", "save")
+
 
 def unexpected_keyword(caller: str, name: str, known: Collection[str]) -> KeywordError:
     """Returns the error for a keyword argument that a function does not have: the right one, if there is any.
@@ -64,5 +67,14 @@ def unexpected_keyword(caller: str, name: str, known: Collection[str]) -> Keywor
     if caller == "prune" and name in ("data", "dataset"):
         way = 'seyolo.api.prune_file(MODEL, "slim.safetensors", budget=..., data=...)'
         return KeywordError(f"{caller}: takes no {name}=; to prune and repair on images: {way}")
+    if name == "overwrite" and caller in REPLACING:
+        return KeywordError(f"{text}; from Python, files that are there already are replaced: leave it out")
     near = difflib.get_close_matches(name, sorted(known), 1)
-    return KeywordError(f"{text}; did you mean {near[0]}=?" if near else text)
+    return KeywordError(f"{text}; {f'did you mean {near[0]}=?' if near else _names_text(caller, known)}")
+
+
+def _names_text(caller: str, known: Collection[str]) -> str:
+    """Names the keyword arguments of a function, or where they are listed if they are many."""
+    if len(known) > MOST_NAMED:
+        return f"help() of {caller} tells where its keyword arguments are listed"
+    return f"it takes {', '.join(sorted(known))}"

@@ -125,6 +125,19 @@ def test_planning_and_repair_tell_how_far_they_are(dense: Path, tiny_hands: Path
     assert re.fullmatch(r"images, about \d+ s left", other.notes["repairing"][2])
 
 
+def test_files_are_replaced_and_overwrite_is_said_to_be_needless(dense: Path, tmp_path: Path) -> None:
+    out = tmp_path / "slim.safetensors"
+    wrong: dict[str, Any] = {"overwrite": True}
+    seyolo.save(seyolo.load("yolov3-tiny@0.125", num_classes=1), out)
+    with pytest.raises(UsageError, match="files that are there already are replaced: leave it out"):
+        seyolo.api.prune_file(dense, out, budget="macs=50%", **wrong)
+    plan = seyolo.api.prune_file(dense, out, budget="macs=50%")
+    widths = [len(scales) for scales in seyolo.api.bn_scales(seyolo.load(out)).values()]
+    assert set(widths) <= {after for _, _, after in plan.table()}
+    with pytest.raises(UsageError, match=r"prune_file: .*'xyz'; it takes .*budget, "):
+        seyolo.api.prune_file(dense, out, budget="macs=50%", **{"xyz": wrong})
+
+
 def test_a_ranking_by_scales_that_have_not_moved_warns(dense: Path, tmp_path: Path) -> None:
     chosen: dict[str, Any] = {"budget": "channels=85%", "importance": "bn", "multiple": 1}
     for verb, out in ((seyolo.api.prune_file, "slim.cfg"), (seyolo.api.plan_file, "a.plan.json")):

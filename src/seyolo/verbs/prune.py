@@ -111,7 +111,7 @@ def prune_file(
 
     Args:
         model: a checkpoint, a `.cfg` or a zoo name with weights.
-        out: a `.safetensors` or `.cfg` file.
+        out: a `.safetensors` or `.cfg` file; one that is there already is replaced.
         options: all options at once, or those of the cut; `keywords` take the place of their values.
         importance: name of a built-in importance, or an object as in `seyolo.prune`; by default `obs` with
             images, else `bn`.
