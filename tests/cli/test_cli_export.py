@@ -245,7 +245,7 @@ def test_networks_that_a_format_cannot_hold_are_refused_before_any_file_is_writt
     monkeypatch.setitem(FORMATS, ".onnx", replace(FORMATS[".onnx"], write=write))
     refused = " has no form in Darknet's files; export the network to ONNX; nothing was written"
     outcome = run("export", model, "a.onnx", "a.cfg")
-    assert_refused(outcome, f"a.cfg: [cbam] (layer 21, {model} (its cfg):139){refused}")
+    assert_refused(outcome, f"a.cfg: the attached CBAM gate at layer 21{refused}")
     monkeypatch.delitem(litert_graph.WRITERS, "LeakyRelu")
     outcome = run("export", model, "a.onnx", "a.tflite", "a.cfg")
     assert_refused(

@@ -132,7 +132,7 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
 def test_cbam_has_no_form_in_darknet(tmp_path: Path) -> None:
     network = network_from_name("cbam-yolov3-tiny@0.25", 1)
     path = tmp_path / "cbam.weights"
-    with pytest.raises(ExportError, match=r"\[cbam\] \(layer 21, cbam-yolov3-tiny@0.25\).*ONNX"):
+    with pytest.raises(ExportError, match=r"the attached CBAM gate at layer 21 .*ONNX"):
         write_weights(path, network, random_state(network))
     assert not path.exists()
     path.write_bytes(HEADER)

@@ -24,7 +24,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_classes
 from seyolo.darknet.graph import IMAGE, channels, detection_layers, inputs
 from seyolo.darknet.placement import GATE_TITLES, OWN_GATES
-from seyolo.darknet.sections import Detection
+from seyolo.darknet.sections import Detection, Section
 from seyolo.darknet.sections.base import TensorShapes
 from seyolo.errors import CfgError, ExportError, WeightsError, counted
 from seyolo.files import replacing
@@ -115,8 +115,8 @@ def require_darknet(network: Network) -> None:
     """Refuses (ExportError) a network with a section that Darknet does not have."""
     for index, section in enumerate(network.layers):
         if not section.in_darknet:
-            where = _where(network, index)
-            raise ExportError(f"{where} has no form in Darknet's files; export the network to ONNX")
+            gate = f"the attached {_gate_title(section)} gate at layer {index}"
+            raise ExportError(f"{gate} has no form in Darknet's files; export the network to ONNX")
 
 
 def check_state(
@@ -143,11 +143,15 @@ def _file_order(network: Network, limit: int) -> Iterator[_Entry]:
     layers = zip(network.layers[:limit], tensors_per_layer(network), strict=False)
     for index, (section, tensors) in enumerate(layers):
         if not section.in_darknet:
-            gate = next(GATE_TITLES[kind] for kind, own in OWN_GATES.items() if isinstance(section, own))
+            gate = _gate_title(section)
             message = f"{_where(network, index)} cannot come from a Darknet file; read it, then attach {gate}"
             raise WeightsError(message)
         for part in sorted(tensors, key=_FILE_ORDER.index):
             yield index, f"layers.{index}.{part}", tensors[part]
+
+
+def _gate_title(section: Section) -> str:
+    return next(GATE_TITLES[kind] for kind, own in OWN_GATES.items() if isinstance(section, own))
 
 
 def _read_numbers(path: Path, network: Network, tensors: list[_Entry]) -> FloatArray:
