@@ -5,16 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 from statistics import fmean, stdev
 
-from seyolo.json_files import Count, Finite, Positive, PositiveFinite
-from seyolo.options.study import NONE
+from seyolo.json_files import Count, Finite, Positive, PositiveFinite, read_json
+from seyolo.options.study import NONE, StudyOptions
 from seyolo.results import SplitMetrics
 
 RESULTS, STUDY_FILE = "results", "study.json"
 """Folder of the results in that of a study, one small file for each network, and its settings."""
 DENSE = "dense"
 """In place of a budget: the network before slimming."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One dense training and the networks that are slimmed from it."""
+
+    gate: str
+    place: str
+    join: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return "-".join(part for part in (self.gate, self.place, self.join, str(self.seed)) if part)
+
+    def result(self, folder: Path, budget: str) -> Path:
+        """Returns the path of the result of a budget in the folder of a study."""
+        return folder / RESULTS / f"{self.name}--{budget}.json"
 
 
 @dataclass(frozen=True, order=True)
@@ -94,6 +114,30 @@ class StudyRow:
     ap50: Mapping[str, Spread]
     lead: Mapping[str, Spread]
     noise: float
+
+
+def cells_of(axes: StudyOptions) -> list[Cell]:
+    """Returns the cells of a study: all of the first seed, then all of the second."""
+    cells = []
+    for seed, gate in product(axes.seeds, axes.gates):
+        if gate == NONE:
+            cells.append(Cell(NONE, "", "", seed))
+        else:
+            cells += [Cell(gate, place, join, seed) for place, join in product(axes.places, axes.joins)]
+    return cells
+
+
+def stored_results(folder: Path, axes: StudyOptions) -> tuple[list[NetworkResult], list[str]]:
+    """Returns the results that are there of those that the options ask for, and the missing by name.
+
+    Raises:
+        TrainingError: a result is damaged; the message names its file.
+    """
+    cells, budgets = cells_of(axes), (DENSE, *axes.budgets)
+    paths = [cell.result(folder, budget) for budget in budgets for cell in cells]
+    found = [read_json(path, NetworkResult) for path in paths if path.exists()]
+    pairs = product(cells, budgets)
+    return found, [f"{cell.name} {name}" for cell, name in pairs if not cell.result(folder, name).exists()]
 
 
 def study_rows(results: Sequence[NetworkResult]) -> list[StudyRow]:

@@ -16,11 +16,14 @@ from seyolo.detecting.run_folder import Shard
 from seyolo.errors import BudgetError, TrainingError, UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
+from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
 from seyolo.progress import Lines
+from seyolo.study_results import Cell, cells_of
 from seyolo.torchnet.device import limited_threads
-from seyolo.verbs.study import Cell, Outcome, cells_of, resume_command, resume_study, study
+from seyolo.verbs.study import Outcome, resume_command, resume_study, study
+from seyolo.verbs.study_settings import Settings
 
 ONE = StudyOptions(
     gates=("none", "eca"), places=("head",), joins=("scale",), budgets=("macs=70%",), seeds=(0,)
@@ -91,13 +94,62 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
     again = run(settings, ONE, folder=folder)  # the same command goes on, too
     assert again.rows == whole.rows
     with pytest.raises(
-        TrainingError, match=r"other settings; give another --name, or continue it: seyolo study"
+        TrainingError, match=r"this study have --epochs 2, and --epochs 3 is asked for; give another --name"
     ):
         run(replace(settings, epochs=3), ONE, folder=folder)
     result = folder / "results/none-0--dense.json"
     result.write_text(json.dumps(json.loads(result.read_text()) | {"macs": -1}))
     with pytest.raises(TrainingError, match=r"none-0--dense\.json: macs: expected"):
         resume_study(folder)
+
+
+def test_a_study_takes_more_and_fewer_networks(settings: SlimOptions, tmp_path: Path) -> None:
+    """What is done is kept; tables and what is missing are of the networks that were asked for last."""
+    folder, plain = tmp_path / "s", replace(ONE, gates=("none",))
+    small = run(settings, plain, folder=folder)
+    trained = {path: path.stat().st_mtime_ns for path in (folder / "networks").rglob("best.safetensors")}
+    shard = run(settings, replace(ONE, budgets=("macs=70%", "params=80%")), folder=folder, shard=Shard(1, 2))
+    assert [(row.variant.gate, row.variant.budget) for row in shard.rows] == [
+        ("none", "dense"), ("none", "macs=70%"), ("none", "params=80%")
+    ]  # fmt: skip
+    assert [name.rpartition(" ")[0] for name in shard.missing] == ["eca-head-scale-0"] * 3
+    assert resume_study(folder, shard=Shard(1, 2)).missing == shard.missing
+    assert all(path.stat().st_mtime_ns == time for path, time in trained.items())
+    assert shard.rows[:2] == small.rows
+    with pytest.raises(BudgetError, match=r"none-0: budget macs=1%"):
+        run(settings, replace(ONE, budgets=("macs=1%",)), folder=folder)
+    assert resume_study(folder, shard=Shard(1, 2)).missing == shard.missing  # as before what was refused
+    fewer = run(settings, plain, folder=folder)
+    assert (fewer.rows, fewer.missing) == (small.rows, ())
+    assert "params=80%" not in (folder / "study.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batch": "auto", "epochs": 3}, "have --epochs 2, and --epochs 3 is asked for"),
+        ({"epochs": None, "size": (64, 96)}, "have --size 64, and --size 96x64 is asked for"),
+        (
+            {"patience": 3, "mosaic": False},
+            "have no --patience, --mosaic, and --patience 3, no --mosaic is asked for",
+        ),
+        ({"cut": CutOptions(scope="plain", multiple=2)}, "have --scope all, and --scope plain is asked for"),
+    ],
+)
+def test_other_options_are_named_before_the_data_is_read(
+    settings: SlimOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    values: dict[str, object],
+    message: str,
+) -> None:
+    stored = replace(settings, epochs=2, batch=4, lr=0.001, device="cpu").equal_images()
+    write_json(tmp_path / "s" / "study.json", to_json(Settings(ONE, stored)))
+    monkeypatch.setattr("seyolo.verbs.effort.load_dataset", lambda *_: pytest.fail("the data is read"))
+    asked = replace(settings, **{"epochs": 2, "batch": 4, "lr": 0.001, "device": "cpu"} | values)  # type: ignore[arg-type]
+    with pytest.raises(TrainingError) as caught:
+        run(asked, replace(ONE, seeds=(0, 1)), folder=tmp_path / "s")
+    assert message in str(caught.value)
 
 
 def test_the_time_of_what_is_missing_is_told_before(
@@ -129,7 +181,7 @@ def test_a_study_takes_the_threads_that_are_given(
 def test_the_other_study_in_a_folder_is_named_with_the_shard(settings: SlimOptions, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     folder.mkdir()
-    write_json(folder / "study.json", to_json(studying.Settings(ONE, settings)))
+    write_json(folder / "study.json", to_json(Settings(ONE, settings)))
     with pytest.raises(TrainingError, match=r"continue it: seyolo study --resume .*s --shard 2/2"):
         run(replace(settings, epochs=3), ONE, folder=folder, shard=Shard(2, 2))
 

@@ -35,8 +35,9 @@ def study(
 
     Every network is trained dense once for each seed and slimmed to every budget. Tables of means and
     deviations are written as CSV, Markdown and LaTeX, with a chart. A study that was stopped goes on with
-    --resume, or with the same command and --name; what is missing is named at the end. Several processes
-    or machines work on it by --name and --shard 1/4, 2/4, ...
+    --resume, or with the same command and --name; more gates, places, joins, budgets and seeds extend it.
+    What is missing is named at the end. Several processes or machines work on it by --name and --shard 1/4,
+    2/4, ...
 
     Args:
         shard: this worker's number and how many there are, such as 2/8: it takes every eighth network.

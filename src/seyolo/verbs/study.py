@@ -1,6 +1,6 @@
 """`study`: gates, places, joins, budgets and seeds, every network trained on as many images.
 
-    study.json data.json               settings, and fingerprint of the data set
+    study.json data.json               settings as last asked for, and fingerprint of the data set
     networks/CELL/dense/               dense training of one gate, place, join and seed
     networks/CELL/BUDGET/              stages of slimming it, as in a run of `slim`
     results/CELL--BUDGET.json          one small file for each finished network
@@ -15,7 +15,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Unpack
@@ -24,7 +23,7 @@ from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset
 from seyolo.data.near_duplicates import training_lines
 from seyolo.detecting.run_folder import Shard, parse_shard
-from seyolo.errors import BudgetError, SeyoloError, TrainingError, counted
+from seyolo.errors import BudgetError, SeyoloError, counted
 from seyolo.evaluation.evaluate import split_metrics
 from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
@@ -37,7 +36,17 @@ from seyolo.progress import Progress, Silent, duration_text, shown_progress, tel
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.tables.study import study_table, write_study_tables
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
-from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, NetworkResult, StudyRow, study_rows
+from seyolo.study_results import (
+    DENSE,
+    RESULTS,
+    STUDY_FILE,
+    Cell,
+    NetworkResult,
+    StudyRow,
+    cells_of,
+    stored_results,
+    study_rows,
+)
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import limited_threads
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
@@ -47,31 +56,10 @@ from seyolo.verbs.effort import with_effort
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.stages import estimate_seconds
 from seyolo.verbs.start import check_data, open_data, with_model
+from seyolo.verbs.study_settings import Settings, common_options
 
 NETWORKS = "networks"
 WHOLE = Shard()
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The content of study.json."""
-
-    study: StudyOptions
-    slim: SlimOptions
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One dense training and the networks that are slimmed from it."""
-
-    gate: str
-    place: str
-    join: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return "-".join(part for part in (self.gate, self.place, self.join, str(self.seed)) if part)
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,7 +104,8 @@ def study(
         model: a zoo name, a `.cfg`, a checkpoint or a shipped detector; by default the checkpoint in
             `weights`, else yolov3@0.25.
         options: what all networks have in common; those that the study varies have their usual values.
-        folder: of the study, by default a new one under `runs/study`; one of the same settings goes on.
+        folder: of the study, by default a new one under `runs/study`. One that is there goes on, also with
+            other gates, places, joins, budgets and seeds; networks that are done are kept.
         shard: the part of the networks to work on, such as `2/8`.
         progress: as in `slim`.
         tracker: as in `slim`, one for each training stage.
@@ -128,7 +117,8 @@ def study(
 
     Raises:
         UsageError: an option that a study varies, or sites that the network does not have.
-        TrainingError: the folder holds another study, or another process works on this shard.
+        TrainingError: the networks of the folder have other options, which the message names, or another
+            process works on this shard.
         BudgetError: a budget cannot be met; found out before its networks are trained.
 
     Example:
@@ -143,18 +133,17 @@ def study(
     given |= {"data": data, "model": model and str(model)}
     chosen, progress = build(SlimOptions, "study", options, given), shown_progress(progress)
     check_settings(chosen)
-    resolved = with_effort(with_model(chosen, progress), USUAL_EPOCHS)
-    settings = Settings(axes, resolved.equal_images())
-    path = Path(folder) if folder is not None else NewRun("study").take(lambda _: None)
-    stored = path / STUDY_FILE
-    if not stored.exists():
+    chosen = with_model(chosen, progress)
+    if folder is not None and (Path(folder) / STUDY_FILE).exists():
+        path = Path(folder)
+        settings = Settings(axes, common_options(path, chosen, resume_command(path, shard)))
+    else:
+        settings = Settings(axes, with_effort(chosen, USUAL_EPOCHS).equal_images())
+        path = Path(folder) if folder is not None else NewRun("study").take(lambda _: None)
         path.mkdir(parents=True, exist_ok=True)
-        write_json(stored, to_json(settings))
-    elif read_json(stored, Settings) != settings:
-        message = f"{path}: holds a study of other settings; give another --name"
-        raise TrainingError(f"{message}, or continue it: {resume_command(path, shard)}")
+        write_json(path / STUDY_FILE, to_json(settings))
     try:
-        return resume_study(path, shard=shard, progress=progress, tracker=tracker)
+        return _Study(path, settings, progress, chosen_tracker(tracker)).run(shard)
     except SeyoloError:
         if not any((path / name).exists() for name in (NETWORKS, RESULTS)):
             shutil.rmtree(path)  # refused before it had anything to keep
@@ -186,29 +175,13 @@ def resume_study(
         ()
     """
     path, progress = existing_run(folder, STUDY_FILE), shown_progress(progress)
-    shard = parse_shard(shard)
     settings = read_json(path / STUDY_FILE, Settings)
-    try:
-        with locked(path, LOCK_FILE + shard.tag), limited_threads(settings.slim.threads):
-            return _Study(path, settings, progress, chosen_tracker(tracker)).work(shard, data_changed)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"resume with: {resume_command(path, shard)}") from None
+    return _Study(path, settings, progress, chosen_tracker(tracker)).run(parse_shard(shard), data_changed)
 
 
 def resume_command(folder: Path, shard: Shard = WHOLE) -> str:
     """Returns the command that goes on with a study."""
     return f"seyolo study --resume {folder}" + (f" --shard {shard}" if shard.count > 1 else "")
-
-
-def cells_of(axes: StudyOptions) -> list[Cell]:
-    """Returns the cells of a study: all of the first seed, then all of the second."""
-    cells = []
-    for seed, gate in product(axes.seeds, axes.gates):
-        if gate == NONE:
-            cells.append(Cell(NONE, "", "", seed))
-        else:
-            cells += [Cell(gate, place, join, seed) for place, join in product(axes.places, axes.joins)]
-    return cells
 
 
 class _Study:
@@ -218,6 +191,14 @@ class _Study:
         self.folder, self.settings, self.progress, self.tracker = folder, settings, progress, tracker
         self.budgets = (DENSE, *settings.study.budgets)
         self.plain: DarknetModel | None = None  # without gates, to time beside each network
+
+    def run(self, shard: Shard, data_changed: bool = False) -> Outcome:
+        """Works on a shard, which no other process may do meanwhile; Ctrl-C says how to go on."""
+        try:
+            with locked(self.folder, LOCK_FILE + shard.tag), limited_threads(self.settings.slim.threads):
+                return self.work(shard, data_changed)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"resume with: {resume_command(self.folder, shard)}") from None
 
     def work(self, shard: Shard, data_changed: bool) -> Outcome:
         """Trains what is missing of a shard; returns the study so far."""
@@ -231,10 +212,16 @@ class _Study:
             plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset)
             self.plain = plain.starting_model()
             self._announce(todo, dataset, fmean(shares or [1.0]), resume_command(self.folder, shard))
+            self._store()
             for number, cell in enumerate(todo, 1):
                 self.progress.message(f"{cell.name} ({number} of {len(todo)} in this shard)")
                 self._train(cell, dataset)
+        self._store()
         return self.report()
+
+    def _store(self) -> None:
+        """Makes these gates, places, joins, budgets and seeds those of the folder, once they can be met."""
+        write_json(self.folder / STUDY_FILE, to_json(self.settings))
 
     def _kept_shares(self, todo: Sequence[Cell], dataset: Dataset) -> list[float]:
         """Plans every cut and returns its shares of MACs kept; a BudgetError names the network."""
@@ -267,10 +254,8 @@ class _Study:
 
     def report(self) -> Outcome:
         """Writes tables and chart of the results that are there."""
-        cells = cells_of(self.settings.study)
-        missing = [f"{cell.name} {budget}" for cell in cells for budget in self._missing(cell)]
-        paths = [self._path(cell, budget) for budget in self.budgets for cell in cells]
-        rows = study_rows([read_json(path, NetworkResult) for path in paths if path.exists()])
+        results, missing = stored_results(self.folder, self.settings.study)
+        rows = study_rows(results)
         if rows:
             write_study_tables(rows, self.folder, len(self.settings.study.seeds))
             write_study_chart(rows, self.folder / "study.png")
@@ -282,11 +267,8 @@ class _Study:
             resume_command(self.folder),
         )
 
-    def _path(self, cell: Cell, budget: str) -> Path:
-        return self.folder / RESULTS / f"{cell.name}--{budget}.json"
-
     def _missing(self, cell: Cell) -> Iterator[str]:
-        return (budget for budget in self.budgets if not self._path(cell, budget).exists())
+        return (budget for budget in self.budgets if not cell.result(self.folder, budget).exists())
 
     def _options(self, cell: Cell, budget: str) -> SlimOptions:
         options = replace(self.settings.slim, seed=cell.seed)
@@ -316,7 +298,7 @@ class _Study:
         for budget in self._missing(cell):
             run = runs[budget]
             model = dense if budget == DENSE else self._slim(run, dense)
-            write_json(self._path(cell, budget), to_json(self._result(cell, budget, run, model)))
+            write_json(cell.result(self.folder, budget), to_json(self._result(cell, budget, run, model)))
 
     def _slim(self, run: SlimRun, dense: DarknetModel) -> DarknetModel:
         sparse = run.sparse(run.branch(dense))

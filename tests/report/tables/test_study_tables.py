@@ -21,7 +21,7 @@ from seyolo.report.pages.write import write_report
 from seyolo.report.tables.study import study_cells, study_note, study_table, write_study_tables
 from seyolo.results import SplitMetrics
 from seyolo.study_results import RESULTS as RESULTS_FOLDER
-from seyolo.study_results import STUDY_FILE, NetworkResult, Spread, study_rows
+from seyolo.study_results import STUDY_FILE, Cell, NetworkResult, Spread, study_rows
 
 
 def network(gate: str, seed: int, ap: float, budget: str = "dense", **values: object) -> NetworkResult:
@@ -45,8 +45,9 @@ def stored_study(folder: Path) -> Path:
     found = [network("se", 1, 0.2), network("none", 1, 0.24), network("none", 0, 0.20, "macs=30%")]
     found += [network("se", 0, 0.19), network("none", 0, 0.20), network("se", 0, 0.1, "macs=30%")]
     found.append(network("se", 1, 0.1, "macs=30%"))
-    for number, one in enumerate(found):
-        write_json(folder / RESULTS_FOLDER / f"{number}.json", to_json(one))
+    for one in found:
+        path = Cell(one.gate, one.place, one.join, one.seed).result(folder, one.budget)
+        write_json(path, to_json(one))
     axes = {"gates": ["none", "se"], "places": ["neck"], "joins": ["add"], "budgets": ["macs=30%"]}
     slim = {"model": "yolov3-tiny@0.25", "data": "hands", "cut": {"scope": "all"}}
     write_json(folder / STUDY_FILE, {"study": {**axes, "seeds": [0, 1]}, "slim": slim})

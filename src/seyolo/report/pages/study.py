@@ -9,13 +9,13 @@ from typing import Any
 
 from seyolo.errors import UsageError, counted
 from seyolo.json_files import read_json
-from seyolo.options.study import NONE, StudyOptions
+from seyolo.options.study import StudyOptions
 from seyolo.report.figures.study import study_figure
 from seyolo.report.pages.parts import Grid, chart, setting_text
 from seyolo.report.record import check_links, flat_settings
 from seyolo.report.tables.study import splits_of, study_cells, study_note
 from seyolo.report.verdict import LEARNED_AP50
-from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, NetworkResult, StudyRow, study_rows
+from seyolo.study_results import STUDY_FILE, StudyRow, stored_results, study_rows
 
 TABLES = {
     "study.csv": "every number",
@@ -48,13 +48,11 @@ def study_context(folder: Path) -> dict[str, Any]:
     check_links(folder)
     stored = read_json(folder / STUDY_FILE, Stored)
     axes, go_on = stored.study, f"seyolo study --resume {folder}"
-    networks = [read_json(path, NetworkResult) for path in sorted((folder / RESULTS).glob("*.json"))]
+    networks, missing = stored_results(folder, axes)
     if not networks:
         raise UsageError(f"{folder}: no network of this study is done yet; go on with: {go_on}")
-    rows = study_rows(sorted(networks, key=lambda one: _place(one, axes)))
-    per_seed = sum(1 if gate == NONE else len(axes.places) * len(axes.joins) for gate in axes.gates)
-    missing = per_seed * len(axes.seeds) * (1 + len(axes.budgets)) - len(networks)
-    said = [f"{counted(missing, 'network')} missing; go on with: {go_on}"] if missing > 0 else []
+    rows = study_rows(networks)
+    said = [f"{counted(len(missing), 'network')} missing; go on with: {go_on}"] if missing else []
     header, *body = study_cells(rows, len(axes.seeds), splits_of(rows))
     return {
         "version": "",
@@ -68,18 +66,6 @@ def study_context(folder: Path) -> dict[str, Any]:
         "settings": [(name, setting_text(value)) for name, value in flat_settings(stored.slim).items()],
         "files": [(name, text) for name, text in TABLES.items() if (folder / name).is_file()],
     }
-
-
-def _place(network: NetworkResult, axes: StudyOptions) -> tuple[int, ...]:
-    """Returns the order of a network: by budget, then as the options name gates, places, joins and seeds."""
-    orders: tuple[tuple[object, Sequence[object]], ...] = (
-        (network.budget, (DENSE, *axes.budgets)),
-        (network.gate, axes.gates),
-        (network.place, ("", *axes.places)),
-        (network.join, ("", *axes.joins)),
-        (network.seed, axes.seeds),
-    )
-    return tuple(order.index(value) if value in order else len(order) for value, order in orders)
 
 
 def _cautions(rows: Sequence[StudyRow], seeds: Sequence[int]) -> list[str]:
