@@ -87,6 +87,7 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
     dense, slim = rows["eca head scale", "dense"], rows["eca head scale", "macs=70%"]
     assert slim.macs <= 0.7 * dense.macs
     assert dense.params > rows["none", "dense"].params
+    assert len((folder / "networks.csv").read_text().splitlines()) == 1 + 4
     assert {path.name for path in folder.glob("study.*")} == {
         "study.json", "study.csv", "study.md", "study.tex", "study.png"
     }  # fmt: skip

@@ -69,7 +69,7 @@ def study(
         named = ", ".join(outcome.missing[:MOST_NAMED]) + (", …" if len(outcome.missing) > MOST_NAMED else "")
         remark(f"missing: {named} ({len(outcome.missing)} in all); go on with: {outcome.command}")
     page = f"; as a page: seyolo report {outcome.folder}" if outcome.rows else ""
-    remark(f"tables and chart: {outcome.folder / 'study.csv'}, .md, .tex and .png{page}")
+    remark(f"tables and chart: {outcome.folder / 'study.csv'}, .md, .tex and .png, networks.csv{page}")
 
 
 def _explain(rows: Sequence[StudyRow]) -> None:

@@ -4,6 +4,7 @@
     networks/CELL/dense/               dense training of one gate, place, join and seed
     networks/CELL/BUDGET/              stages of slimming it, as in a run of `slim`
     results/CELL--BUDGET.json          one small file for each finished network
+    networks.csv                       a row for each network that is there
     study.csv .md .tex .png            tables and chart of the results that are there
 
 Networks whose results are there are neither trained nor evaluated again. Several processes, on one machine or
@@ -34,7 +35,7 @@ from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.study import JOINED, NONE, VARIED, StudyOptions, check_settings
 from seyolo.progress import Progress, Silent, duration_text, shown_progress, tell
 from seyolo.report.figures.study import write_study_chart
-from seyolo.report.tables.study import study_table, write_study_tables
+from seyolo.report.tables.study import study_table, write_networks, write_study_tables
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
 from seyolo.study_results import (
     DENSE,
@@ -257,6 +258,7 @@ class _Study:
         results, missing = stored_results(self.folder, self.settings.study)
         rows = study_rows(results)
         if rows:
+            write_networks(results, self.folder)
             write_study_tables(rows, self.folder, len(self.settings.study.seeds))
             write_study_chart(rows, self.folder / "study.png")
         return Outcome(

@@ -18,7 +18,13 @@ from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.pages.write import write_report
-from seyolo.report.tables.study import study_cells, study_note, study_table, write_study_tables
+from seyolo.report.tables.study import (
+    study_cells,
+    study_note,
+    study_table,
+    write_networks,
+    write_study_tables,
+)
 from seyolo.results import SplitMetrics
 from seyolo.study_results import RESULTS as RESULTS_FOLDER
 from seyolo.study_results import STUDY_FILE, Cell, NetworkResult, Spread, study_rows
@@ -157,6 +163,24 @@ def test_files(tmp_path: Path) -> None:
     assert latex.count("&") == latex.count(r"\\") * 9
     write_study_chart(rows, tmp_path / "study.png")
     assert (tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_each_network_has_a_row(tmp_path: Path) -> None:
+    only_val = network(
+        "se", 2, 0.5, metrics={"val": SplitMetrics(0.123456789, 0.5)}, plain_ms=4.5, noise=0.02
+    )
+    write_networks([*RESULTS[:4], only_val], tmp_path)
+    with (tmp_path / "networks.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert table[4] == {
+        "gate": "se", "place": "neck", "join": "add", "budget": "dense", "seed": "2", "epochs": "30",
+        "params": "1000000", "macs": "200000000", "latency_ms": "6.0", "plain_ms": "4.5",
+        "latency_noise": "0.02", "ap_val": "0.123456789", "ap50_val": "0.5", "ap_test": "", "ap50_test": "",
+    }  # fmt: skip
+    by_seed = {(row["gate"], row["seed"]): float(row["ap_val"]) for row in table}
+    leads = [by_seed["se", seed] - by_seed["none", seed] for seed in "01"]
+    lead = study_rows(RESULTS)[1].lead["val"]
+    assert Spread.of(leads) == Spread(pytest.approx(lead.mean), pytest.approx(lead.deviation))
 
 
 def test_the_table_fits_a_terminal() -> None:

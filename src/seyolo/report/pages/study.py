@@ -18,7 +18,8 @@ from seyolo.report.verdict import LEARNED_AP50
 from seyolo.study_results import STUDY_FILE, StudyRow, stored_results, study_rows
 
 TABLES = {
-    "study.csv": "every number",
+    "networks.csv": "a row for each network",
+    "study.csv": "every mean and deviation",
     "study.md": "the table as Markdown",
     "study.tex": "the table as LaTeX",
     "study.png": "the chart",

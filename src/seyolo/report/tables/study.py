@@ -11,17 +11,35 @@ from seyolo.report.tables.files import comma_separated, filled, latex, markdown
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, noise_text
-from seyolo.study_results import Spread, StudyRow
+from seyolo.study_results import NetworkResult, Spread, StudyRow
 
 COLUMNS = (
     "gate", "place", "join", "budget", "split", "seeds", "epochs", "ap", "ap_deviation", "ap50",
     "ap50_deviation", "lead", "lead_deviation", "params", "macs", "latency_ms", "latency_share",
     "latency_noise",
 )  # fmt: skip
+NETWORK_COLUMNS = (
+    "gate", "place", "join", "budget", "seed", "epochs", "params", "macs", "latency_ms", "plain_ms",
+    "latency_noise",
+)  # fmt: skip
+
+
+def write_networks(results: Sequence[NetworkResult], folder: Path) -> None:
+    """Writes networks.csv: a row for each network, unrounded, with AP and AP@0.5 of every split."""
+    splits = list(dict.fromkeys(split for result in results for split in result.metrics))
+    header = [*NETWORK_COLUMNS, *(f"{name}_{split}" for split in splits for name in ("ap", "ap50"))]
+    body = []
+    for result in results:
+        named = [result.gate, result.place, result.join, result.budget, result.seed, result.epochs]
+        costs = [result.params, result.macs, result.latency_ms, result.plain_ms, result.noise]
+        found = [result.metrics.get(split) for split in splits]
+        values = [value for one in found for value in ((one.ap, one.ap50) if one else ("", ""))]
+        body.append([str(value) for value in (*named, *costs, *values)])
+    write_text(folder / "networks.csv", comma_separated(header, body))
 
 
 def write_study_tables(rows: Sequence[StudyRow], folder: Path, num_seeds: int) -> None:
-    """Writes study.csv with every number, study.md and study.tex with those that one reads."""
+    """Writes study.csv with every mean, study.md and study.tex with the numbers that one reads."""
     cells = study_cells(rows, num_seeds, splits_of(rows))
     write_text(folder / "study.csv", comma_separated(COLUMNS, list(_full_rows(rows))))
     write_text(folder / "study.md", markdown(cells[0], cells[1:]) + f"\n{study_note(rows)}\n")
