@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 
 from seyolo.commands.output import Json, check_target, remark, show
@@ -13,11 +12,9 @@ from seyolo.options.parameters import required
 from seyolo.options.study import StudyOptions, StudySettings, check_settings
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
-from seyolo.report.tables.study import study_note, study_table
-from seyolo.report.verdict import LEARNED_AP50
+from seyolo.report.tables.study import study_notes, study_table
 from seyolo.runs import RUNS
 from seyolo.runtime.shipped import check_network
-from seyolo.study_results import StudyRow
 
 AXES, SETTINGS, NEW_RUN = StudyOptions(), StudySettings(), RunOptions()
 MOST_NAMED = 8
@@ -64,22 +61,10 @@ def study(
         study_table(outcome.rows, outcome.num_seeds) if outcome.rows else "no network is done yet",
         json,
     )
-    _explain(outcome.rows)
+    for note in study_notes(outcome.rows) if outcome.rows else ():
+        remark(note)
     if outcome.missing:
         named = ", ".join(outcome.missing[:MOST_NAMED]) + (", …" if len(outcome.missing) > MOST_NAMED else "")
         remark(f"missing: {named} ({len(outcome.missing)} in all); go on with: {outcome.command}")
     page = f"; as a page: seyolo report {outcome.folder}" if outcome.rows else ""
     remark(f"tables and chart: {outcome.folder / 'study.csv'}, .md, .tex and .png, networks.csv{page}")
-
-
-def _explain(rows: Sequence[StudyRow]) -> None:
-    """Tells what the deviations are, and where no network has learned."""
-    if not rows:
-        return
-    remark(study_note(rows))
-    best = max((spread.mean for row in rows for spread in row.ap50.values()), default=1.0)
-    if best < LEARNED_AP50:
-        remark(
-            f"no network has learned: AP@0.5 is {best:.3f} at most, and one is of use from "
-            f"{LEARNED_AP50} on; train for more --epochs, or on more images"
-        )

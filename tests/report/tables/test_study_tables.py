@@ -122,8 +122,10 @@ def test_cells() -> None:
 
 def test_the_note_explains_deviation_and_noise() -> None:
     plain = "± is the sample standard deviation over the seeds (n − 1)"
-    assert study_note(study_rows(RESULTS)) == plain
-    assert study_note(study_rows(RESULTS[:2])) == f"{plain}; of two seeds it says little"
+    little = f"{plain}; of two seeds it says little, also where it is 0.000"
+    assert study_note(study_rows([network("se", seed, 0.4) for seed in (0, 1, 2)])) == plain
+    assert study_note(study_rows(RESULTS[:2])) == little
+    assert study_note(study_rows(RESULTS)) == little  # some rows have two
     noisy = [network("none", 0, 0.4, noise=0.02), network("none", 0, 0.4, "macs=30%", noise=0.08)]
     assert study_note(study_rows(noisy)) == (
         "of one seed no deviation is known, and a difference says little; "
@@ -158,9 +160,18 @@ def test_files(tmp_path: Path) -> None:
     latex = (tmp_path / "study.tex").read_text()
     assert r"none & dense & 2 of 3 & 0.420$\pm$0.028 &" in latex
     assert r"macs=30\% &" in latex
-    assert markdown.endswith("|\n\n± is the sample standard deviation over the seeds (n − 1)\n")
-    assert latex.endswith("\n% ± is the sample standard deviation over the seeds (n − 1)\n")
+    assert markdown.endswith(f"|\n\n{study_note(rows)}\n")
+    little = "(n $-$ 1); of two seeds it says little, also where it is 0.000."
+    start = (
+        r"\end{tabular}" "\n" r"\par\smallskip\noindent{\footnotesize $\pm$ is the sample standard deviation"
+    )
+    assert f"{start} over the seeds {little}\\par}}\n" in latex
     assert latex.count("&") == latex.count(r"\\") * 9
+    bad = SplitMetrics(0.1, 0.2)
+    write_study_tables(study_rows([network("se", 0, 0.1, metrics={"val": bad})]), tmp_path, 1)
+    learned = "no network has learned: AP@0.5 is 0.200 at most, and one is of use from 0.3 on"
+    for ending in ("md", "tex"):
+        assert learned in (tmp_path / f"study.{ending}").read_text()
     write_study_chart(rows, tmp_path / "study.png")
     assert (tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
 

@@ -62,12 +62,13 @@ def markdown(header: Sequence[str], body: Cells) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
 
 
-def latex(header: Sequence[str], body: Cells) -> str:
-    """Returns a table as LaTeX; it needs the package booktabs."""
+def latex(header: Sequence[str], body: Cells, notes: Sequence[str] = ()) -> str:
+    """Returns a table as LaTeX, with notes printed below it; it needs the package booktabs."""
     head, *rows = (f"{' & '.join(map(_escaped, cells))} \\\\" for cells in [header, *body])
     columns = "l" + "r" * (len(header) - 1)
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
-    return "\n".join([*lines, r"\end{tabular}", ""])
+    below = [rf"\par\smallskip\noindent{{\footnotesize {_escaped(note)}.\par}}" for note in notes]
+    return "\n".join([*lines, r"\end{tabular}", *below, ""])
 
 
 def _escaped(text: str) -> str:

@@ -11,6 +11,7 @@ from seyolo.report.tables.files import comma_separated, filled, latex, markdown
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, noise_text
+from seyolo.report.verdict import LEARNED_AP50
 from seyolo.study_results import NetworkResult, Spread, StudyRow
 
 COLUMNS = (
@@ -40,10 +41,10 @@ def write_networks(results: Sequence[NetworkResult], folder: Path) -> None:
 
 def write_study_tables(rows: Sequence[StudyRow], folder: Path, num_seeds: int) -> None:
     """Writes study.csv with every mean, study.md and study.tex with the numbers that one reads."""
-    cells = study_cells(rows, num_seeds, splits_of(rows))
+    cells, notes = study_cells(rows, num_seeds, splits_of(rows)), study_notes(rows)
     write_text(folder / "study.csv", comma_separated(COLUMNS, list(_full_rows(rows))))
-    write_text(folder / "study.md", markdown(cells[0], cells[1:]) + f"\n{study_note(rows)}\n")
-    write_text(folder / "study.tex", latex(cells[0], cells[1:]) + f"% {study_note(rows)}\n")
+    write_text(folder / "study.md", markdown(cells[0], cells[1:]) + "".join(f"\n{note}\n" for note in notes))
+    write_text(folder / "study.tex", latex(cells[0], cells[1:], notes))
 
 
 def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
@@ -52,14 +53,25 @@ def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
     return FittingTable(header, body, left=frozenset({0, 1}), is_dense=True)
 
 
+def study_notes(rows: Sequence[StudyRow]) -> list[str]:
+    """Returns what stands below the table: on its deviations, and where no network has learned."""
+    best = max((spread.mean for row in rows for spread in row.ap50.values()), default=1.0)
+    if best >= LEARNED_AP50:
+        return [study_note(rows)]
+    learned = (
+        f"no network has learned: AP@0.5 is {best:.3f} at most, and one is of use from {LEARNED_AP50} on"
+    )
+    return [study_note(rows), f"{learned}; train for more epochs, or on more images"]
+
+
 def study_note(rows: Sequence[StudyRow]) -> str:
     """Explains the deviations of the table, and the noise of its latencies where it is known."""
-    num_seeds, noise = max(len(row.seeds) for row in rows), max(row.noise for row in rows)
-    if num_seeds == 1:
+    nums_seeds, noise = {len(row.seeds) for row in rows}, max(row.noise for row in rows)
+    if nums_seeds == {1}:
         note = "of one seed no deviation is known, and a difference says little"
     else:
         note = "± is the sample standard deviation over the seeds (n − 1)"
-        note += "; of two seeds it says little" if num_seeds == 2 else ""
+        note += "; of two seeds it says little, also where it is 0.000" if 2 in nums_seeds else ""
     return note + ("; behind a latency, ± is the noise of its measurement" if noise else "")
 
 
