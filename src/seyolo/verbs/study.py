@@ -217,6 +217,7 @@ class _Study:
             for number, cell in enumerate(todo, 1):
                 self.progress.message(f"{cell.name} ({number} of {len(todo)} in this shard)")
                 self._train(cell, dataset)
+                self.report()
         self._store()
         return self.report()
 

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from helpers.html_page import Page, check_page
+from seyolo.cli import main
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
@@ -80,6 +81,18 @@ def test_the_page_of_a_study(tmp_path: Path) -> None:
         ("none", "macs=30%", "1 of 2"), ("se neck add", "macs=30%", "2"),
     ]  # fmt: skip
     assert len(page.charts) == 1
+
+
+def test_the_tables_of_a_stopped_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = stored_study(tmp_path / "gates")
+    assert main(["report", str(folder)]) in (None, 0)
+    printed = capsys.readouterr()
+    assert "1 of 2" in printed.out
+    assert str(folder / "report.html") in printed.out.replace("\n", "")
+    assert f"missing: none-1 macs=30%; go on with: seyolo study --resume {folder}" in printed.err
+    assert len((folder / "networks.csv").read_text().splitlines()) == 1 + 7
+    assert "| none | macs=30% | 1 of 2 |" in (folder / "study.md").read_text()
+    assert (folder / "study.png").is_file()
 
 
 def test_a_study_is_reported_by_itself(tmp_path: Path) -> None:

@@ -10,10 +10,19 @@ from typing import Any
 from seyolo.errors import UsageError, counted
 from seyolo.json_files import read_json
 from seyolo.options.study import StudyOptions
-from seyolo.report.figures.study import study_figure
+from seyolo.report.figures.study import study_figure, write_study_chart
 from seyolo.report.pages.parts import Grid, chart, setting_text
 from seyolo.report.record import check_links, flat_settings
-from seyolo.report.tables.study import splits_of, study_cells, study_note
+from seyolo.report.tables.fitting import FittingTable
+from seyolo.report.tables.study import (
+    splits_of,
+    study_cells,
+    study_note,
+    study_notes,
+    study_table,
+    write_networks,
+    write_study_tables,
+)
 from seyolo.report.verdict import LEARNED_AP50
 from seyolo.study_results import STUDY_FILE, StudyRow, stored_results, study_rows
 
@@ -39,6 +48,30 @@ def is_study(folder: Path) -> bool:
     return (folder / STUDY_FILE).is_file()
 
 
+def write_tables(folder: Path) -> tuple[FittingTable, list[str]]:
+    """Writes tables and chart of the networks that are there; returns the table for a terminal, and remarks.
+
+    The remarks explain the table, name the networks that are missing, and the command that goes on.
+
+    Raises:
+        UsageError, TrainingError: as `study_context`.
+    """
+    axes = read_json(folder / STUDY_FILE, Stored).study
+    networks, missing = stored_results(folder, axes)
+    if not networks:
+        raise UsageError(f"{folder}: no network of this study is done yet; go on with: {_go_on(folder)}")
+    rows, num_seeds = study_rows(networks), len(axes.seeds)
+    write_networks(networks, folder)
+    write_study_tables(rows, folder, num_seeds)
+    write_study_chart(rows, folder / "study.png")
+    said = [f"missing: {', '.join(missing)}; go on with: {_go_on(folder)}"] if missing else []
+    return study_table(rows, num_seeds), [*study_notes(rows), *said]
+
+
+def _go_on(folder: Path) -> str:
+    return f"seyolo study --resume {folder}"
+
+
 def study_context(folder: Path) -> dict[str, Any]:
     """Returns the values of the template.
 
@@ -48,7 +81,7 @@ def study_context(folder: Path) -> dict[str, Any]:
     """
     check_links(folder)
     stored = read_json(folder / STUDY_FILE, Stored)
-    axes, go_on = stored.study, f"seyolo study --resume {folder}"
+    axes, go_on = stored.study, _go_on(folder)
     networks, missing = stored_results(folder, axes)
     if not networks:
         raise UsageError(f"{folder}: no network of this study is done yet; go on with: {go_on}")
