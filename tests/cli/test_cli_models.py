@@ -236,7 +236,7 @@ def test_export_refuses_what_a_format_cannot_hold(
 
 def test_cbam_to_darknet_names_onnx(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     outcome = run("export", checkpoint, "a.cfg", "--attention", "cbam")
-    assert_refused(outcome, "cbam", "ONNX")
+    assert_refused(outcome, "CBAM", "ONNX")
     assert not list(tmp_path.iterdir())
 
 
