@@ -40,7 +40,7 @@ def test_class_names_are_written_beside(tmp_path: Path) -> None:
 
 def test_cbam_is_refused_by_name_and_onnx_proposed(tmp_path: Path) -> None:
     model = calibrated(network_from_name("cbam-yolov3-tiny@0.125", num_classes=1), IMAGES)
-    with pytest.raises(ExportError, match=r"cbam.*ONNX"):
+    with pytest.raises(ExportError, match=r"CBAM.*ONNX"):
         export(model, tmp_path / "slim.cfg")
     assert list(tmp_path.iterdir()) == []
 

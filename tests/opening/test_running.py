@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from seyolo.options.evaluate import EvaluateOptions
 from seyolo.processor import has_bf16
 from seyolo.runtime.benchmark import gradient_image
 from seyolo.runtime.contest import drawn_input
+from seyolo.runtime.shipped import model_file
 
 NONE = EvaluateOptions()
+HAND = model_file("hand").name
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def test_the_measured_choice_finds_the_same_boxes(fresh_cache: Path) -> None:
         np.testing.assert_array_equal(found.class_ids, other.class_ids)
         np.testing.assert_allclose(found.boxes, other.boxes, atol=0.01)
     if len(said) == 1:  # there was something to choose from
-        assert said[0].startswith("hand.onnx: ")
+        assert said[0].startswith(f"{HAND}: ")
         assert f"; measured now, kept in {fresh_cache}" in said[0]
         again, _ = open_running("hand", NONE, Work(), said.append)
         assert (again.name, "measured before" in said[1]) == (chosen.name, True)
@@ -71,7 +74,7 @@ def test_the_error_of_bf16_is_shown(fresh_cache: Path) -> None:
     open_running("hand", EvaluateOptions(runtime="openvino:bf16"), work, said.append)
     open_running("hand@openvino:bf16", NONE, Work(num_images=1), said.append)
     for line, seen in zip(said, ("2 images", "a drawn image"), strict=True):
-        assert line.startswith("hand.onnx: in bf16, boxes move by up to ")
+        assert line.startswith(f"{HAND}: in bf16, boxes move by up to ")
         assert line.endswith(f" from float32, on {seen}")
     assert float(said[0].split("up to ")[1].split(" px")[0]) > 0.01
 
@@ -81,9 +84,8 @@ def test_a_processor_without_bf16_refuses_it_in_a_line(monkeypatch: pytest.Monke
     monkeypatch.setattr("seyolo.runtime.choice.has_bf16", lambda: False)
     monkeypatch.setattr("seyolo.runtime.choice.processor_name", lambda: "Atom")
     for number in (1, None):
-        with pytest.raises(
-            BackendError, match=r"hand\.onnx: this processor \(Atom\) has no bf16; leave :bf16 out"
-        ):
+        refused = rf"{re.escape(HAND)}: this processor \(Atom\) has no bf16; leave :bf16 out"
+        with pytest.raises(BackendError, match=refused):
             open_running("hand", EvaluateOptions(runtime="openvino:bf16"), Work(number), pytest.fail)
 
 
