@@ -111,7 +111,7 @@ def opencv_error(case: Case, expected: np.ndarray, folder: Path) -> float | None
 
 def onnx_error(case: Case, expected: np.ndarray, folder: Path) -> float:
     """Of the exported file on ONNX Runtime."""
-    path = export_onnx(case.model, folder / "x.onnx")
+    path = export_onnx(case.model, folder / "x.onnx").files[0]
     return relative_error(joined(open_backend(path).infer(case.image.numpy())), joined(expected))
 
 

@@ -57,7 +57,7 @@ def output(model: DarknetModel, images: torch.Tensor) -> np.ndarray:
 )
 def test_zoo_networks_give_the_same_numbers(tmp_path: Path, name: str) -> None:
     model = calibrated(network_from_name(name, num_classes=2), IMAGES)
-    path = export_onnx(model, tmp_path / "x.onnx", DYNAMIC, size=SIZE)
+    path = export_onnx(model, tmp_path / "x.onnx", DYNAMIC, size=SIZE).files[0]
     onnx.checker.check_model(str(path), full_check=True)
     # A random network magnifies rounding; a wrong slope or a lost shortcut gives 1e-2 and more.
     assert relative_error(run(path, IMAGES), output(model, IMAGES)) < 1e-3
@@ -129,7 +129,7 @@ from=11
 def test_every_section_and_activation(tmp_path: Path, activation: str) -> None:
     network = small_network(EVERY_SECTION.format(activation=activation), classes=3)
     model = calibrated(network, IMAGES)
-    path = export_onnx(model, tmp_path / "x.onnx", DYNAMIC, size=(32, 64))
+    path = export_onnx(model, tmp_path / "x.onnx", DYNAMIC, size=(32, 64)).files[0]
     images = IMAGES[:, :, :32]
     assert relative_error(run(path, images), output(model, images)) < 1e-4
 
@@ -141,7 +141,7 @@ def test_the_floor_of_a_cut_cbam(tmp_path: Path) -> None:
         model.load_state_dict(models[0].state_dict())
         model.get_parameter("layers.0.conv.bias").data -= 2  # every channel is below zero everywhere
         model.get_parameter("layers.1.spatial.weight").data.fill_(0.01)
-    path = export_onnx(models[0], tmp_path / "x.onnx", DYNAMIC, size=(32, 32))
+    path = export_onnx(models[0], tmp_path / "x.onnx", DYNAMIC, size=(32, 32)).files[0]
     images = IMAGES[:, :, :32, :32].contiguous()
     assert relative_error(run(path, images), output(models[0], images)) < 1e-4
     assert relative_error(output(models[1], images), output(models[0], images)) > 1e-2
@@ -152,7 +152,7 @@ def test_decoding_variants(tmp_path: Path, keys: str) -> None:
     cfg = small_network(CONVOLUTION).to_cfg().replace("[yolo]", f"[yolo]\n{keys}")
     cfg = cfg.replace("activation=linear", "activation=logistic") if "new_coords" in keys else cfg
     model = calibrated(parse_cfg(cfg), IMAGES)
-    path = export_onnx(model, tmp_path / "x.onnx", size=(64, 32))
+    path = export_onnx(model, tmp_path / "x.onnx", size=(64, 32)).files[0]
     images = IMAGES[:1, :, :, :32].contiguous()
     assert relative_error(run(path, images), output(model, images)) < 1e-4
 
@@ -199,7 +199,7 @@ def test_suppression_inside_gives_the_boxes_of_numpy(tmp_path: Path) -> None:
     model = detecting_model()
     path = export_onnx(
         model, tmp_path / "x.onnx", FileOptions(nms=True, dynamic_batch=True), thresholds=Thresholds(0.4)
-    )
+    ).files[0]
     rows = run(path, IMAGES)
     expected = exporter.reference_detections(output(model, IMAGES), Thresholds(0.4))
     assert len(rows) > 20
@@ -211,7 +211,7 @@ def test_suppression_inside_gives_the_boxes_of_numpy(tmp_path: Path) -> None:
 
 def test_suppression_may_find_nothing(tmp_path: Path) -> None:
     model = calibrated(small_network(CONVOLUTION), IMAGES)
-    path = export_onnx(model, tmp_path / "x.onnx", NMS, thresholds=Thresholds(1.0))
+    path = export_onnx(model, tmp_path / "x.onnx", NMS, thresholds=Thresholds(1.0)).files[0]
     assert run(path, IMAGES[:1, :, :32, :32].contiguous()).shape == (0, 7)
 
 
@@ -225,7 +225,7 @@ def test_wrong_suppression_is_noticed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_opencv_runs_the_file_too(tmp_path: Path) -> None:
     model = calibrated(network_from_name("se-yolov3@0.125", num_classes=2), IMAGES)
-    net = cv2.dnn.readNetFromONNX(str(export_onnx(model, tmp_path / "x.onnx", size=SIZE)))
+    net = cv2.dnn.readNetFromONNX(str(export_onnx(model, tmp_path / "x.onnx", size=SIZE).files[0]))
     net.setInput(IMAGES[:1].numpy())
     assert relative_error(net.forward(), output(model, IMAGES[:1])) < 1e-3
 

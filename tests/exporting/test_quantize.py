@@ -73,7 +73,8 @@ def test_scales_are_those_of_the_numbers(tmp_path: Path) -> None:
     In white the first convolution gives the gains, 4 at most, and nowhere less than 0.
     """
     model = spot_detector()
-    path = export_onnx(model, tmp_path / "x.onnx", FileOptions(int8=True), [*spot_images(8), white()])
+    images = [*spot_images(8), white()]
+    path = export_onnx(model, tmp_path / "x.onnx", FileOptions(int8=True), images).files[0]
     stored = constants(onnx.load(path).graph)
     kernels = model.state_dict()["layers.1.conv.weight"].numpy()
     scales = np.abs(kernels).max(axis=(1, 2, 3)) / 127
@@ -213,7 +214,7 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 
 def test_suppression_and_any_batch_go_with_int8(tmp_path: Path) -> None:
     options = FileOptions(nms=True, dynamic_batch=True, int8=True)
-    path = export_onnx(spot_detector(), tmp_path / "x.onnx", options, spot_images(8))
+    path = export_onnx(spot_detector(), tmp_path / "x.onnx", options, spot_images(8)).files[0]
     session = quantizing._open(onnx.load(path))
     batch = np.stack([to_tensor(spot_image(spots)) for spots in ([(5, 5)], [(5, 5), (10, 10)])])
     (rows,) = session.run(["detections"], {"images": batch})

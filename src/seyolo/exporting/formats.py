@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +11,7 @@ from seyolo.darknet.weights import require_darknet
 from seyolo.errors import UsageError
 from seyolo.exporting.converted import check_converted
 from seyolo.exporting.darknet import export_darknet
-from seyolo.exporting.onnx import check_onnx, write_onnx
+from seyolo.exporting.onnx import check_onnx, export_onnx
 from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
@@ -32,6 +32,7 @@ class Format:
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
     runtime: Runtime | None = None  # which is needed to compare the file with the model
     writers: tuple[str, ...] = ()  # further packages of its extra, by the names that Python imports
+    require: Callable[[DarknetModel, Path, FileOptions], None] = lambda *_: None  # refuses others
 
     def require_packages(self, path: Path) -> None:
         """Refuses (BackendError) to write the file of a path where a package is missing."""
@@ -44,10 +45,7 @@ class Format:
     def check(self, model: DarknetModel, path: Path, options: FileOptions) -> None:
         """Refuses (ExportError) a network that the format cannot hold."""
         check_onnx(model, options)
-        if path.suffix == ".cfg":
-            require_darknet(model.network)
-        if self.runtime in ("ncnn", "mnn", "litert"):
-            check_converted(model, path, options, import_module(f"seyolo.exporting.{self.runtime}").convert)
+        self.require(model, path, options)
 
 
 def export(
@@ -141,6 +139,17 @@ def _imported(name: Runtime) -> Callable[..., Written]:
     return write
 
 
+def _by_converter(
+    title: str, files: str, name: Runtime, options: Collection[str] = (), writers: tuple[str, ...] = ()
+) -> Format:
+    """Returns the format of a runtime whose converter tells which networks it cannot hold."""
+
+    def require(model: DarknetModel, path: Path, file_options: FileOptions) -> None:
+        check_converted(model, path, file_options, import_module(f"seyolo.exporting.{name}").convert)
+
+    return Format(title, files, _imported(name), frozenset(options), name, writers, require)
+
+
 def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> Written:
     save(model, path)
     return Written((path,))
@@ -155,17 +164,18 @@ PHRASES = {  # the fields of `FileOptions` in messages
 }
 WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
 FORMATS = {  # by their endings
-    ".onnx": Format("ONNX", "", write_onnx, frozenset(PHRASES)),
+    ".onnx": Format("ONNX", "", export_onnx, frozenset(PHRASES)),
     ".xml": Format(
         "OpenVINO", " (with .bin beside it)", _imported("openvino"), frozenset({"half", "int8"}), "openvino"
     ),
-    ".ncnn.param": Format(
-        "ncnn", " (with .bin and .json)", _imported("ncnn"), frozenset({"half"}), "ncnn", ("pnnx",)
-    ),
-    ".mnn": Format("MNN", " (with .json)", _imported("mnn"), runtime="mnn"),
-    ".tflite": Format("LiteRT", " (with .json)", _imported("litert"), frozenset({"half", "int8"}), "litert"),
+    ".ncnn.param": _by_converter("ncnn", " (with .bin and .json)", "ncnn", {"half"}, ("pnnx",)),
+    ".mnn": _by_converter("MNN", " (with .json)", "mnn"),
+    ".tflite": _by_converter("LiteRT", " (with .json)", "litert", {"half", "int8"}),
     ".cfg": Format(
-        "Darknet", " (with .weights)", lambda model, path, *_: Written(export_darknet(model, path))
+        "Darknet",
+        " (with .weights)",
+        lambda model, path, *_: Written(export_darknet(model, path)),
+        require=lambda model, *_: require_darknet(model.network),
     ),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }

@@ -66,19 +66,6 @@ def export_onnx(
     *,
     size: tuple[int, int] | None = None,
     thresholds: Thresholds = USUAL_THRESHOLDS,
-) -> Path:
-    """Writes the file as `write_onnx` does, and returns its path."""
-    return write_onnx(model, path, options, images, size=size, thresholds=thresholds).files[0]
-
-
-def write_onnx(
-    model: DarknetModel,
-    path: str | Path,
-    options: FileOptions = PLAIN,
-    images: Sequence[Image] = (),
-    *,
-    size: tuple[int, int] | None = None,
-    thresholds: Thresholds = USUAL_THRESHOLDS,
 ) -> Written:
     """Writes one self-contained ONNX file, once ONNX Runtime gives the model's output.
 

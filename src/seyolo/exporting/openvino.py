@@ -33,7 +33,7 @@ def export_openvino(
     xml.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=xml.parent, prefix=f".{xml.stem}.") as folder:
         own = replace(options, for_runtime="openvino")
-        graph = export_onnx(model, Path(folder) / "x.onnx", own, images)
+        graph = export_onnx(model, Path(folder) / "x.onnx", own, images).files[0]
         new_xml = Path(folder) / xml.name
         _convert(graph, new_xml)
         backend, agreement = OpenVinoBackend(new_xml), None
