@@ -175,7 +175,8 @@ def report_slim_run(
     folder, dataset = run.folder, run.dataset
     write_json(folder / RESULTS_FILE, results.to_json())
     classes = slim_classes(results)
-    by_class = f"{markdown(classes.table().header, classes.table().rows)}\n" * bool(classes)
+    table = classes.table()
+    by_class = f"{markdown(table.header, table.rows)}\n" * bool(classes)
     write_text(folder / "table.md", f"{markdown_table(results)}\n{by_class}")
     if results.controls:
         write_text(folder / "controls.md", controls_markdown(results.controls))

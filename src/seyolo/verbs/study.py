@@ -34,20 +34,10 @@ from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.study import JOINED, NONE, VARIED, StudyOptions, check_settings
 from seyolo.progress import Progress, Silent, duration_text, shown_progress, tell
-from seyolo.report.figures.study import write_study_chart
-from seyolo.report.tables.study import study_table, write_networks, write_study_tables
+from seyolo.report.pages.study import write_study
+from seyolo.report.tables.study import study_table
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
-from seyolo.study_results import (
-    DENSE,
-    RESULTS,
-    STUDY_FILE,
-    Cell,
-    NetworkResult,
-    StudyRow,
-    cells_of,
-    stored_results,
-    study_rows,
-)
+from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, Cell, NetworkResult, StudyRow, cells_of
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import limited_threads
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
@@ -256,12 +246,7 @@ class _Study:
 
     def report(self) -> Outcome:
         """Writes tables and chart of the results that are there."""
-        results, missing = stored_results(self.folder, self.settings.study)
-        rows = study_rows(results)
-        if rows:
-            write_networks(results, self.folder)
-            write_study_tables(rows, self.folder, len(self.settings.study.seeds))
-            write_study_chart(rows, self.folder / "study.png")
+        rows, missing = write_study(self.folder, self.settings.study)
         return Outcome(
             self.folder,
             tuple(rows),

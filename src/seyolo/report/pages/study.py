@@ -57,15 +57,30 @@ def write_tables(folder: Path) -> tuple[FittingTable, list[str]]:
         UsageError, TrainingError: as `study_context`.
     """
     axes = read_json(folder / STUDY_FILE, Stored).study
-    networks, missing = stored_results(folder, axes)
-    if not networks:
-        raise UsageError(f"{folder}: no network of this study is done yet; go on with: {_go_on(folder)}")
-    rows, num_seeds = study_rows(networks), len(axes.seeds)
-    write_networks(networks, folder)
-    write_study_tables(rows, folder, num_seeds)
-    write_study_chart(rows, folder / "study.png")
+    rows, missing = write_study(folder, axes)
+    if not rows:
+        raise _nothing_done(folder)
     said = [f"missing: {', '.join(missing)}; go on with: {_go_on(folder)}"] if missing else []
-    return study_table(rows, num_seeds), [*study_notes(rows), *said]
+    return study_table(rows, len(axes.seeds)), [*study_notes(rows), *said]
+
+
+def write_study(folder: Path, axes: StudyOptions) -> tuple[list[StudyRow], list[str]]:
+    """Writes tables and chart of the networks that are there; returns the rows, and the missing by name.
+
+    Raises:
+        TrainingError: a result is damaged; the message names its file.
+    """
+    networks, missing = stored_results(folder, axes)
+    rows = study_rows(networks)
+    if rows:
+        write_networks(networks, folder)
+        write_study_tables(rows, folder, len(axes.seeds))
+        write_study_chart(rows, folder / "study.png")
+    return rows, missing
+
+
+def _nothing_done(folder: Path) -> UsageError:
+    return UsageError(f"{folder}: no network of this study is done yet; go on with: {_go_on(folder)}")
 
 
 def _go_on(folder: Path) -> str:
@@ -81,12 +96,12 @@ def study_context(folder: Path) -> dict[str, Any]:
     """
     check_links(folder)
     stored = read_json(folder / STUDY_FILE, Stored)
-    axes, go_on = stored.study, _go_on(folder)
+    axes = stored.study
     networks, missing = stored_results(folder, axes)
     if not networks:
-        raise UsageError(f"{folder}: no network of this study is done yet; go on with: {go_on}")
+        raise _nothing_done(folder)
     rows = study_rows(networks)
-    said = [f"{counted(len(missing), 'network')} missing; go on with: {go_on}"] if missing else []
+    said = [f"{counted(len(missing), 'network')} missing; go on with: {_go_on(folder)}"] if missing else []
     header, *body = study_cells(rows, len(axes.seeds), splits_of(rows))
     return {
         "version": "",
