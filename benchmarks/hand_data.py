@@ -32,7 +32,7 @@ import numpy as np
 from hand_pasting import Boxes, Picture
 from jaxtyping import Float, UInt8
 
-from seyolo.boxes import cxcywh_to_xyxy
+from seyolo.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from seyolo.errors import DataError
 from seyolo.files import replacing, write_text
 from seyolo.media.images import find_images, read_image
@@ -124,9 +124,7 @@ def _write(target: Path, image: Picture, boxes_xyxy: Boxes) -> None:
     """Writes an image and its labels."""
     with replacing(target) as temporary:
         temporary.write_bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
-    rows = np.column_stack(
-        [(boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]]
-    )
+    rows = xyxy_to_cxcywh(boxes_xyxy)
     write_text(labels_of(target), "".join(f"0 {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n" for x, y, w, h in rows))
 
 

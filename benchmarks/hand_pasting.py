@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from seyolo.boxes import inside_matrix
+
 Picture = UInt8[np.ndarray, "h w 3"]
 Mask = UInt8[np.ndarray, "h w"]
 Boxes = Float[np.ndarray, "n 4"]
@@ -138,12 +140,8 @@ def _paste(canvas: Picture, boxes_xyxy: Boxes, hand: CutOut, drawn: random.Rando
 
 def _covered(boxes_xyxy: Boxes, box_xyxy: Float[np.ndarray, "4"]) -> float:
     """The largest part of one of two boxes that the other covers."""
-    if not len(boxes_xyxy):
-        return 0.0
-    least, most = np.maximum(boxes_xyxy, box_xyxy), np.minimum(boxes_xyxy, box_xyxy)
-    shared = np.clip(most[:, 2:] - least[:, :2], 0, None).prod(axis=1)
-    areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
-    return float((shared / np.minimum(areas, (box_xyxy[2:] - box_xyxy[:2]).prod())).max())
+    pair = boxes_xyxy, box_xyxy[None]
+    return float(max(inside_matrix(a, b).max(initial=0) for a, b in (pair, pair[::-1])))
 
 
 def _degraded(image: Picture, drawn: random.Random) -> Picture:
