@@ -20,6 +20,7 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.labels import Ignored
 from seyolo.errors import DataError, TrainingError
 from seyolo.options.training import Augmentation
+from seyolo.progress import Silent
 from seyolo.torchnet.build import from_checkpoint, to_checkpoint
 from seyolo.training.distributed import SINGLE_PROCESS
 from seyolo.training.loop import (
@@ -202,7 +203,7 @@ def test_checkpoints_are_chosen_on_every_validation_split(dataset: Dataset) -> N
 
 def test_measuring_a_step_leaves_the_model_as_it_is(dataset: Dataset) -> None:
     model = fresh_model()
-    assert measure_step_seconds(model, dataset, CONFIG, num_steps=1) > 0
+    assert measure_step_seconds(model, dataset, CONFIG, Silent(), num_steps=1) > 0
     for name, value in fresh_model().state_dict().items():
         assert torch.equal(model.state_dict()[name], value), name
 
@@ -297,7 +298,7 @@ def test_measuring_a_step_explains_a_full_gpu_too(
 ) -> None:
     monkeypatch.setattr(TrainingStep, "take", full)
     with pytest.raises(TrainingError, match="use --batch 2"):
-        measure_step_seconds(fresh_model(), dataset, CONFIG)
+        measure_step_seconds(fresh_model(), dataset, CONFIG, Silent())
 
 
 def test_another_error_of_a_step_stays_what_it_is(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,4 +307,4 @@ def test_another_error_of_a_step_stays_what_it_is(dataset: Dataset, monkeypatch:
 
     monkeypatch.setattr(TrainingStep, "take", broken)
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        measure_step_seconds(fresh_model(), dataset, CONFIG)
+        measure_step_seconds(fresh_model(), dataset, CONFIG, Silent())

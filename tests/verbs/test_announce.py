@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from helpers.stopping import StopIn
 from seyolo.data.datasets import load_dataset
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
-from seyolo.progress import Advance, read_warnings
+from seyolo.progress import Advance, Silent, read_warnings
 from seyolo.results import read_start
 from seyolo.verbs import slim_results, stages
 
@@ -69,6 +71,21 @@ def test_train_tells_what_it_will_do_in_five_lines(tiny_hands: Path, tmp_path: P
     assert kept == [line.removeprefix("warning: ") for line in progress.lines if line.startswith("warning: ")]
 
 
+@pytest.mark.parametrize("verb", [seyolo.train, partial(seyolo.slim, budget="macs=80%")])
+def test_what_is_known_is_told_before_a_step_is_measured(verb: Any, tiny_hands: Path, tmp_path: Path) -> None:
+    class Measured(ToldBefore):
+        def task(self, title: str, total: int) -> AbstractContextManager[Advance]:
+            if title == "measuring training steps":
+                raise KeyboardInterrupt
+            return super().task(title, total)
+
+    progress = Measured("nothing epoch 1/1")
+    with pytest.raises(KeyboardInterrupt):
+        verb(tiny_hands, MODEL, folder=tmp_path / "run", progress=progress, **SMALL)
+    told_first = [line.partition(": ")[0] for line in progress.lines]
+    assert [head for head in told_first if head in HEADS] == HEADS[:-1]
+
+
 def test_slim_tells_all_of_its_stages(tiny_hands: Path, tmp_path: Path) -> None:
     options = {"budget": "macs=80%", "sparse_epochs": 1, "finetune_epochs": 2}
     progress = told(seyolo.slim, tiny_hands, tmp_path / "run", "dense epoch 1/1", **options)
@@ -83,7 +100,9 @@ def test_the_time_of_slim_counts_every_part(tiny_hands: Path, monkeypatch: pytes
     monkeypatch.setattr(stages, "measure_step_seconds", lambda *_: 4.0)  # of 4 images
     options = SlimOptions(data=tiny_hands, model=MODEL, size=64, epochs=2, batch=4, sparse_epochs=1)
     dataset, model = load_dataset(tiny_hands), seyolo.load(MODEL, num_classes=1)  # 12, 6 and 4 images
-    found = stages.estimate_seconds(model, dataset, replace(options, finetune_epochs=1, distill=0.0), 0.25)
+    found = stages.estimate_seconds(
+        model, dataset, replace(options, finetune_epochs=1, distill=0.0), 0.25, Silent()
+    )
     assert list(found) == ["dense", "sparse", "planning", "finetuned", "results"]
     epoch_s = 3 * 4.0 + 0.6 * 6  # steps, and the evaluation on val
     assert found["dense"] == pytest.approx(2 * epoch_s)
@@ -94,7 +113,7 @@ def test_the_time_of_slim_counts_every_part(tiny_hands: Path, monkeypatch: pytes
     assert found["results"] == pytest.approx(20 + (2 + 3 / 2) * (judged + timed) + 3.4 * 12 / 2)
     cut = CutOptions(importance="obs")
     bare = replace(options, sparsity="steered", rounds=3, repair="none", cut=cut)
-    found = stages.estimate_seconds(model, dataset, bare, 0.25)
+    found = stages.estimate_seconds(model, dataset, bare, 0.25, Silent())
     assert found["planning"] == pytest.approx(3 * 1.8 * measured + 2 * 0.6 * 6)
 
 
@@ -171,7 +190,8 @@ def test_the_time_left_of_all_stages_is_in_the_note_of_every_step(tiny_hands: Pa
                     advance = context.__enter__()
 
                     def noting(count: int, note: str) -> None:
-                        notes.append(note)
+                        if title == "train":
+                            notes.append(note)
                         advance(count, note)
 
                     return noting

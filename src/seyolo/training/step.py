@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seyolo.data.datasets import Dataset
 from seyolo.data.tiles import training_samples
+from seyolo.progress import Progress
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import gains_from_bf16
 from seyolo.training.config import TrainConfig
@@ -162,18 +163,20 @@ class TrainingStep:
 
 
 def measure_step_seconds(
-    model: DarknetModel, dataset: Dataset, config: TrainConfig, num_steps: int = 4
+    model: DarknetModel, dataset: Dataset, config: TrainConfig, progress: Progress, num_steps: int = 4
 ) -> float:
     """Returns the median seconds of a process's training step, beside the loader; `model` is not changed."""
     team = current_team()
     config = replace(config, batch=team.share_of(config.batch), sync_bn=False)
     loader = config.make_loader(training_samples(dataset), model.network.net)
     durations = []
-    with explained_memory_errors(config, SINGLE_PROCESS), closing(loader):
+    measuring = progress.task("measuring training steps", 2 + num_steps)
+    with explained_memory_errors(config, SINGLE_PROCESS), closing(loader), measuring as advance:
         step = TrainingStep(copy.deepcopy(model), config, len(loader), SINGLE_PROCESS)
         step.begin_epoch()
         for images, targets in islice(loader.epoch(0), 2 + num_steps):
             start = time.monotonic()
             step.take(0, images, targets)
             durations.append(time.monotonic() - start)
+            advance(1, "")
     return statistics.median(durations[2:] or durations)

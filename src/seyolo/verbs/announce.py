@@ -1,4 +1,7 @@
-"""Announcement of a training run: five lines on what it will do, and what it has too little of."""
+"""Announcement of a training run: five lines on what it will do, and what it has too little of.
+
+Four of them are known at once; the time waits for a few measured training steps.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,8 @@ def run_start(
     dataset: Dataset,
     model: DarknetModel,
     configs: Mapping[str, TrainConfig],
-    seconds: float,
 ) -> RunStart:
-    """Returns the task of a run; `configs` are its training stages, `seconds` its estimated time."""
+    """Returns the task of a run, its time not estimated yet (0 s); `configs` are its training stages."""
     num_samples = len(training_samples(dataset))
     first = next(iter(configs.values()))
     samples = {name: dataset.split(name) for name in dataset.splits}
@@ -64,7 +66,7 @@ def run_start(
         input_size=size_hw(options.size or USUAL_SIZE),
         epochs={name: config.epochs for name, config in configs.items()},
         steps={name: config.epochs * -(-num_samples // config.batch) for name, config in configs.items()},
-        seconds=seconds,
+        seconds=0.0,
         budget=options.budget if isinstance(options, SlimOptions) else (),
     )
 
@@ -77,10 +79,8 @@ class Place(NamedTuple):
     left_s: float
 
 
-def announce(
-    start: RunStart, dataset: Dataset, model: DarknetModel, place: Place, progress: Progress
-) -> None:
-    """Tells in five lines what a run will do, and writes start.json; warns of what it has too little of."""
+def announce_task(start: RunStart, dataset: Dataset, model: DarknetModel, progress: Progress) -> None:
+    """Tells in four lines what a run will do."""
     counted_cost = cost(model.network, *start.input_size)
     size = f"{count_text(counted_cost.params)} parameters, {count_text(counted_cost.macs)} MACs"
     images = ", ".join(
@@ -88,16 +88,20 @@ def announce(
         for name, number in start.images.items()
     )
     classes = counted(start.num_classes, "class")
-    resume = f"stop any time, seyolo {place.verb} --resume {place.folder} continues"
     pruned = f", pruned to {' and '.join(start.budget)}" if start.budget else ""
     for line in (
         f"network: {start.network}, {start.origin}; {size}",
         f"data: {dataset.layout}; {images}; {classes}",
         f"device: {_machine(start)}",
         f"training: {_steps(start)} at {input_text(start.input_size)} px{pruned}",
-        f"time: about {_time(start.seconds, place.left_s)}, into {place.folder}; {resume}",
     ):
         progress.message(line)
+
+
+def announce_time(start: RunStart, dataset: Dataset, place: Place, progress: Progress) -> None:
+    """Tells how long a run will take, warns of what it has too little of, and writes start.json."""
+    resume = f"stop any time, seyolo {place.verb} --resume {place.folder} continues"
+    progress.message(f"time: about {_time(start.seconds, place.left_s)}, into {place.folder}; {resume}")
     for line in shortages(start):
         progress.message(f"warning: {line}")
     for line in training_lines(dataset):

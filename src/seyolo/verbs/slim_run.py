@@ -50,7 +50,7 @@ from seyolo.training.loop import train
 from seyolo.training.run_folder import RESULTS_FILE, num_rows, saved_state, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
-from seyolo.verbs.announce import Place, announce, run_start
+from seyolo.verbs.announce import Place, announce_task, announce_time, run_start
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.effort import chosen_device
 from seyolo.verbs.prune import read_plan
@@ -94,16 +94,19 @@ class SlimRun:
 
     def announce(self, model: DarknetModel, rough: Plan) -> None:
         """Tells what the run will do; its time is estimated from a few measured training steps."""
-        seconds = estimate_seconds(model, self.dataset, self.config, rough.macs / rough.dense_macs)
-        self.clock = RunClock(seconds)
         stages = self.config.stage_epochs()
         configs = {name: stage_config(self.config, name) for name in stages}
-        start = run_start(self.config, self.dataset, model, configs, sum(seconds.values()))
+        start = run_start(self.config, self.dataset, model, configs)
+        announce_task(start, self.dataset, model, self.progress)
+        kept_share = rough.macs / rough.dense_macs
+        seconds = estimate_seconds(model, self.dataset, self.config, kept_share, self.progress)
+        self.clock = RunClock(seconds)
+        start = replace(start, seconds=sum(seconds.values()))
         done = sum(
             seconds[name] * done_share(self._stage_folder(name), epochs) for name, epochs in stages.items()
         )
         place = Place(self.folder, "slim", start.seconds - done)
-        announce(start, self.dataset, model, place, self.progress)
+        announce_time(start, self.dataset, place, self.progress)
 
     def _stage_folder(self, stage: str) -> Path:
         return self.dense_folder if stage == "dense" else self.folder / stage

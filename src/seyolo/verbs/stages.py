@@ -10,6 +10,7 @@ from seyolo.exporting.quantize import USUAL_IMAGES
 from seyolo.letterbox import Fit
 from seyolo.options.slim import SlimOptions
 from seyolo.options.training import USUAL_LR
+from seyolo.progress import Progress
 from seyolo.pruning.importance.obs import num_images
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
@@ -75,7 +76,7 @@ def _span(options: SlimOptions, stage: str) -> tuple[float, float]:
 
 
 def estimate_seconds(
-    model: DarknetModel, dataset: Dataset, options: SlimOptions, kept_share: float
+    model: DarknetModel, dataset: Dataset, options: SlimOptions, kept_share: float, progress: Progress
 ) -> dict[str, float]:
     """Estimates the seconds of each part of a run in order, from a few measured steps of the dense network.
 
@@ -83,7 +84,7 @@ def estimate_seconds(
     step of a network pruned to `kept_share` of the MACs is estimated to take the square root of that share:
     memory traffic shrinks with the width, arithmetic with its square.
     """
-    step_s = measure_step_seconds(model, dataset, stage_config(options, "dense"))
+    step_s = measure_step_seconds(model, dataset, stage_config(options, "dense"), progress)
     configs = {name: stage_config(options, name) for name in options.stage_epochs()}
     slim = kept_share**0.5
     # Seconds of a pruned step / of a dense one: sqrt(kept MACs / MACs), and the teacher's forward pass.

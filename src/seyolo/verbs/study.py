@@ -235,13 +235,13 @@ class _Study:
         """Tells how many networks are missing, and about how long they take; gates cost little beside."""
         assert self.plain is not None
         options, missing = self.settings.slim, [budget for cell in todo for budget in self._missing(cell)]
-        parts_s = estimate_seconds(self.plain, dataset, options, kept)
         num_dense = missing.count(DENSE)
-        slim_s = parts_s["sparse"] + parts_s["planning"] + parts_s["finetuned"]
-        total_s = num_dense * parts_s["dense"] + (len(missing) - num_dense) * slim_s
         networks = f"{counted(len(missing), 'network')}, {num_dense} of them dense"
         epochs = counted(options.stage_epochs()["dense"], "epoch")
         self.progress.message(f"training: {networks}, {epochs} each")
+        parts_s = estimate_seconds(self.plain, dataset, options, kept, self.progress)
+        slim_s = parts_s["sparse"] + parts_s["planning"] + parts_s["finetuned"]
+        total_s = num_dense * parts_s["dense"] + (len(missing) - num_dense) * slim_s
         self.progress.message(f"time: about {duration_text(total_s)}; stop any time, {command} continues")
 
     def report(self) -> Outcome:

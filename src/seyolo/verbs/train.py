@@ -8,6 +8,7 @@ precision_recall.png, confidence.png, val_predictions.jpg and, with sparsity, sc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -40,7 +41,7 @@ from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
 from seyolo.training.step import measure_step_seconds
 from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
-from seyolo.verbs.announce import Place, announce, run_start, training_seconds
+from seyolo.verbs.announce import Place, announce_task, announce_time, run_start, training_seconds
 from seyolo.verbs.effort import with_effort
 from seyolo.verbs.readiness import scales_of_training
 from seyolo.verbs.stages import TEACHER_SHARE
@@ -198,14 +199,15 @@ class _Run:
 
     def announce(self, model: DarknetModel) -> RunClock:
         """Tells what the run will do; returns the clock of its time, estimated from a few measured steps."""
-        step_s = measure_step_seconds(model, self.dataset, self.config)
+        start = run_start(self.options, self.dataset, model, {"train": self.config})
+        announce_task(start, self.dataset, model, self.progress)
+        step_s = measure_step_seconds(model, self.dataset, self.config, self.progress)
         step_s *= 1 + (TEACHER_SHARE if self.options.teacher else 0)
         parts = {"train": training_seconds(self.config, self.dataset, step_s), "figures": FIGURES_S}
         seconds = sum(parts.values())
-        start = run_start(self.options, self.dataset, model, {"train": self.config}, seconds)
         done = self.state.record.epoch / self.config.epochs if self.state else 0.0
         place = Place(self.folder, "train", seconds - done * parts["train"])
-        announce(start, self.dataset, model, place, self.progress)
+        announce_time(replace(start, seconds=seconds), self.dataset, place, self.progress)
         return RunClock(parts)
 
 
