@@ -127,7 +127,7 @@ def estimates(options: SlimOptions, runs: Path) -> Iterator[str]:
         run = SlimRun(options, runs / "slim", Silent())
         start = run.starting_model()
         plan = plan_of(start, options, None)
-        parts = estimate_seconds(start, run.dataset, options, plan.macs / plan.dense_macs)
+        parts = estimate_seconds(start, run.dataset, options, plan.macs / plan.dense_macs, Silent())
         threads = torch.get_num_threads()
     whole, epochs = sum(parts.values()), options.stage_epochs()
     left = whole - sum(parts[name] * done_share(runs / "slim" / name, epochs[name]) for name in epochs)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,22 @@ def test_notebooks_show_an_evaluation_with_curves_and_images(shown: Shown) -> No
     assert page.count["img"] == 2
     assert page.cells[:3] == ["split", "AP", "AP@0.5"]
     assert page.cells[7:9] == ["val", f"{shown.judged['val'].ap:.3f}"]
+
+
+def test_notebooks_show_an_evaluation_by_class(shown: Shown) -> None:
+    """One class has no rows of its own; two have, and with many classes the worst have."""
+    hand = shown.judged["val"].per_class[0]
+    page = copy(shown.judged)
+    page["val"] = replace(page["val"], names=("hand", "face"), per_class=(hand, replace(hand, ap=0.25)))
+    cells = checked(page).cells
+    start = cells.index("class") - 1
+    assert cells[start : start + 5] == ["split", "class", "ap", "ap50", "num objects"]
+    assert cells[start + 10 : start + 13] == ["val", "face", "0.250"]
+    names = tuple(f"c{number}" for number in range(30))
+    many = tuple(replace(hand, ap=1 - number / 100) for number in range(30))
+    page["val"] = replace(page["val"], names=names, per_class=many)
+    assert "val: the worst 10 of 30 classes; the best is c0 (AP 1.000)" in page._repr_html_()
+    assert "class" not in checked(shown.judged).cells
 
 
 def test_notebooks_show_a_plan_and_a_comparison(shown: Shown) -> None:

@@ -79,6 +79,8 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
     curves.png data.json environment.json last.safetensors precision_recall.png results.csv scales.csv
     scales_over_time.png start.json state.safetensors train_batch.jpg val_predictions.jpg warnings.txt"""
     assert sorted(path.name for path in (tmp_path / "runs/train/train").iterdir()) == files.split()
+    again = " ".join(run("train", "--resume", "runs/train/train").out.split())
+    assert "after the last epoch: runs/train/train/best.safetensors" in again
 
 
 @pytest.mark.parametrize(

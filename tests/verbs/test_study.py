@@ -20,6 +20,7 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
 from seyolo.progress import Lines
+from seyolo.runs import locked
 from seyolo.study_results import Cell, cells_of
 from seyolo.torchnet.device import limited_threads
 from seyolo.verbs.study import Outcome, resume_command, resume_study, study
@@ -65,6 +66,13 @@ def test_every_network_sees_as_many_images() -> None:
     for epochs in range(1, 40):
         assert SlimOptions(epochs=epochs).equal_images().epochs_seen()["finetuned"] == epochs
     assert SlimOptions(epochs=10, finetune_epochs=3).equal_images().stage_epochs()["finetuned"] == 3
+
+
+def test_a_network_is_trained_by_one_process(settings: SlimOptions, tmp_path: Path) -> None:
+    network = tmp_path / "s/networks/none-0"
+    network.mkdir(parents=True)
+    with locked(network), pytest.raises(TrainingError, match=r"none-0: .*process"):
+        run(settings, ONE, folder=tmp_path / "s")
 
 
 def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from seyolo.commands.output import Json, check_target, show
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError, counted
 from seyolo.options.parameters import required
+from seyolo.options.stored import read_train_options
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
@@ -49,5 +50,9 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
     value = {"checkpoint": best, **figures}
     row = next(row for row in result.history if row["epoch"] == result.best_epoch)
     verdict = train_verdict(row, read_start(folder))
-    said = f"best {best_by(row)} {result.best_ap:.3f}{verdict.remark()} in epoch {result.best_epoch}: {best}"
+    is_sparse = read_train_options(folder).sparsity is not None
+    ap = f"{best_by(row)} {result.best_ap:.3f}{verdict.remark()}"
+    # Sparsity is complete after the last epoch, so that is the one which is kept, better or not.
+    what = f"{ap} after the last epoch" if is_sparse else f"best {ap} in epoch {result.best_epoch}"
+    said = f"{what}: {best}"
     show(value, Group(*verdict.lines(), said), json)

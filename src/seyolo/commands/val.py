@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 
 import seyolo
-from seyolo.class_names import listed
 from seyolo.commands.output import Json, check_target, remark, remark_on, show, table
 from seyolo.data.datasets import Dataset, evaluated_splits, load_dataset
 from seyolo.evaluation.backends import evaluate_backend
@@ -18,20 +16,19 @@ from seyolo.opening.detector import runs_as_file, split_model
 from seyolo.opening.running import Work, open_running
 from seyolo.options.evaluate import EvaluateOptions
 from seyolo.progress import console_progress
-from seyolo.report.tables.classes import left_out_note, never_found, shown_classes
+from seyolo.report.tables.classes import class_parts
 from seyolo.runtime.choice import is_exported
 from seyolo.runtime.protocol import Backend
 from seyolo.sizes import InputSize
 from seyolo.verbs.trained_on import as_judged
 
 if TYPE_CHECKING:
-    from seyolo.evaluation.ap import ClassMetrics, Metrics
+    from seyolo.evaluation.ap import Metrics
     from seyolo.torchnet.build import DarknetModel
 
 DEFAULTS = EvaluateOptions()
 Measured = tuple[list[RenderableType], dict[str, object]]
 COLUMNS = ("ap", "ap50", "ap75", "ap_small", "recall", "num_images", "num_objects")
-CLASS_COLUMNS = ("ap", "ap50", "num_objects")
 
 
 def val(model: str, *, data: Path, options: EvaluateOptions = DEFAULTS, json: Json = None) -> None:
@@ -90,7 +87,8 @@ def _coco(detector: Backend | DarknetModel, dataset: Dataset, options: EvaluateO
     else:
         measured = seyolo.evaluate(detector, dataset, split, size=size, out=options.out, progress=progress)
     rows = [{"split": name, **_columns(metrics)} for name, metrics in measured.items()]
-    return [table(rows), *_by_class(measured)], {split: found.to_dict() for split, found in measured.items()}
+    parts: list[RenderableType] = [table(rows), *class_parts(measured, "; --json FILE has all")]
+    return parts, {split: found.to_dict() for split, found in measured.items()}
 
 
 def _oxford(detector: Backend | DarknetModel, dataset: Dataset, options: EvaluateOptions) -> Measured:
@@ -106,21 +104,5 @@ def _oxford(detector: Backend | DarknetModel, dataset: Dataset, options: Evaluat
     return [table(rows)], values
 
 
-def _by_class(measured: Mapping[str, Metrics]) -> list[RenderableType]:
-    """Returns AP by class below classes that are never found; nothing where one class has objects."""
-    classes = {split: metrics.by_class() for split, metrics in measured.items()}
-    if len({name for found in classes.values() for name in found}) < 2:
-        return []
-    rows = [
-        {"split": split, "class": name, **_columns(found[name], CLASS_COLUMNS)}
-        for split, found in classes.items()
-        for name in shown_classes(found)
-    ]
-    never = ((split, never_found(found)) for split, found in classes.items())
-    lines = [f"never finds on {split}: {listed(names)}" for split, names in never if names]
-    notes = ((split, left_out_note(found)) for split, found in classes.items())
-    return [*lines, table(rows), *(f"{split}: {note}; --json FILE has all" for split, note in notes if note)]
-
-
-def _columns(metrics: Metrics | ClassMetrics, names: Sequence[str] = COLUMNS) -> dict[str, object]:
-    return {name: getattr(metrics, name) for name in names}
+def _columns(metrics: Metrics) -> dict[str, object]:
+    return {name: getattr(metrics, name) for name in COLUMNS}

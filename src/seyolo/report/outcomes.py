@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from seyolo.evaluation.ap import Metrics
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.notebook import file_html, head_html, line_html, table_html
 from seyolo.report.figures.train_run import write_validation_figures
-from seyolo.report.tables.classes import slim_classes
+from seyolo.report.tables.classes import class_parts, slim_classes
+from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.slim import stage_table
 from seyolo.report.text import share_text
 from seyolo.report.verdict import slim_verdict, summary
@@ -38,11 +39,10 @@ class SlimOutcome(dict[str, Any]):
     def _repr_html_(self) -> str:
         """Returns the verdict, the tables, channels and sample images, for notebooks."""
         results = SlimResults.from_json(self)
-        parts = [stage_table(results), *slim_classes(results).parts()]
-        tables = [line_html(part) if isinstance(part, str) else part.html() for part in parts]
+        tables = _parts_html([stage_table(results), *slim_classes(results).parts()])
         images = [file_html(self.folder / name, name) for name in ("channels.png", "samples.jpg")]
         report = line_html(f"all of it on one page: {self.folder / 'report.html'}")
-        return "".join([*map(head_html, self._said()), *tables, *images, report])
+        return "".join([*map(head_html, self._said()), tables, *images, report])
 
 
 class Evaluation(dict[str, Metrics]):
@@ -53,7 +53,7 @@ class Evaluation(dict[str, Metrics]):
         self._dataset, self._judgement = dataset, judgement
 
     def _repr_html_(self) -> str:
-        """Returns a table, curves, and images with ground truth and detections, for notebooks."""
+        """Returns tables, curves, and images with ground truth and detections, for notebooks."""
         header = ["split", "AP", "AP@0.5", "AP@0.75", "recall", "images", "objects"]
         rows = [
             [
@@ -69,4 +69,9 @@ class Evaluation(dict[str, Metrics]):
             write_validation_figures(folder, self._dataset, self._judgement)
             names = ["precision_recall.png", *(f"{split}_predictions.jpg" for split in self)]
             images = [file_html(folder / name, name) for name in names]
-        return "".join([table_html(header, rows, left=frozenset({0})), *images])
+        by_class = _parts_html(class_parts(self, ""))
+        return "".join([table_html(header, rows, left=frozenset({0})), by_class, *images])
+
+
+def _parts_html(parts: Iterable[str | FittingTable]) -> str:
+    return "".join(line_html(part) if isinstance(part, str) else part.html() for part in parts)

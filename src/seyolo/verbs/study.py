@@ -270,6 +270,11 @@ class _Study:
     def _train(self, cell: Cell, dataset: Dataset) -> None:
         """Trains the dense network of a cell and slims it to every budget whose result is missing."""
         folder = self.folder / NETWORKS / cell.name
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):  # another shard or study command may have this network, too
+            self._train_in(folder, cell, dataset)
+
+    def _train_in(self, folder: Path, cell: Cell, dataset: Dataset) -> None:
         runs = {
             budget: SlimRun(
                 self._options(cell, budget),

@@ -15,7 +15,7 @@ from seyolo.report.text import share_text
 from seyolo.results import SHOWN_FROM, ClassResult, SlimResults, SplitMetrics
 
 if TYPE_CHECKING:
-    from seyolo.evaluation.ap import ClassMetrics
+    from seyolo.evaluation.ap import ClassMetrics, Metrics
 
     Scores = Mapping[str, ClassMetrics] | Mapping[str, ClassResult]
 
@@ -46,6 +46,27 @@ def left_out_note(classes: Scores) -> str:
     best = max(classes, key=lambda name: classes[name].ap)
     shown = f"the worst {NUM_WORST} of {counted(len(classes), 'class')}"
     return f"{shown}; the best is {best} (AP {share_text(classes[best].ap)})"
+
+
+def class_parts(measured: Mapping[str, Metrics], more: str) -> list[str | FittingTable]:
+    """Returns AP by class below the classes that are never found; nothing where one class has objects.
+
+    Of many classes the worst are shown, and `more` says where all are.
+    """
+    classes = {split: metrics.by_class() for split, metrics in measured.items()}
+    if len({name for found in classes.values() for name in found}) < 2:
+        return []
+    rows = [
+        [split, name, *map(share_text, (found[name].ap, found[name].ap50)), f"{found[name].num_objects:,}"]
+        for split, found in classes.items()
+        for name in shown_classes(found)
+    ]
+    never = ((split, never_found(found)) for split, found in classes.items())
+    lines = [f"never finds on {split}: {listed(names)}" for split, names in never if names]
+    notes = ((split, left_out_note(found)) for split, found in classes.items())
+    header = ["split", "class", "ap", "ap50", "num objects"]
+    by_class = FittingTable(header, rows, left=frozenset({0, 1}))
+    return [*lines, by_class, *(f"{split}: {note}{more}" for split, note in notes if note)]
 
 
 @dataclass(frozen=True)
