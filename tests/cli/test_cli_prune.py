@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from helpers.running import MODEL, Run, assert_refused
 from helpers.spot_detector import spot_detector, write_spots
+from helpers.timings import timings
 from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.cost import cost
@@ -159,9 +161,9 @@ def test_a_plan_is_shown_as_a_table_and_drawn(run: Run, checkpoint: Path, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == written | {"a.plan.json", "a.plan.png"}
 
 
-def slow_machine(files: Sequence[Checkpoint], *_: object) -> list[float]:
-    """Milliseconds on a machine that knows nothing but multiply-accumulates."""
-    return [cost(file.network).macs / 1e5 for file in files]
+def slow_machine(files: Sequence[Checkpoint], *_: object) -> list[SimpleNamespace]:
+    """Latencies on a machine that knows nothing but multiply-accumulates."""
+    return timings(*(cost(file.network).macs / 1e5 for file in files))
 
 
 @pytest.mark.usefixtures("quick_tables")
@@ -178,15 +180,17 @@ def test_a_latency_budget_is_measured(
     assert plan["macs"] <= 0.7 * plan["dense_macs"]
     measured = f"measured {plan['macs'] / 1e5:.3g} ms of at most {0.7 * plan['dense_macs'] / 1e5:.3g} ms"
     assert measured in outcome.err
+    assert "latencies scatter" not in outcome.err
     assert f"{100 * plan['macs'] / plan['dense_macs']:.1f}%" in outcome.out
     # Now every cut takes 5 of 8 ms, whatever the table says.
-    monkeypatch.setattr("seyolo.pruning.planning.planner.measure", lambda *_: [8.0, 5.0])
+    monkeypatch.setattr("seyolo.pruning.planning.planner.measure", lambda *_: timings(8.0, 5.0, noise=0.3))
     refused = run("prune", checkpoint, "b.safetensors", *line, "latency=60%@onnxruntime")
     assert_refused(
         refused,
         "is not met",
         "the fastest takes 5 ms",
         "nearest budget is --budget latency=62.5%@onnxruntime",
+        "warning: latencies scatter by ±30% here",
     )
     assert not list(tmp_path.glob("b.*"))
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.drawn_machine import FREE, NETWORK, TABLE, WIDTHS, machine, random_counts
+from helpers.timings import timings
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, SeyoloError
@@ -80,7 +81,7 @@ def test_a_damaged_cache_counts_as_none(
 ) -> None:
     monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
     monkeypatch.setattr(latency, "NUM_CUTS", 5)
-    monkeypatch.setattr(latency, "measure", lambda files, *_: [2.0] * len(files))
+    monkeypatch.setattr(latency, "measure", lambda files, *_: timings(*[2.0] * len(files)))
     model = build(NETWORK)
     sound = latency_table(to_checkpoint(model), "onnxruntime").cuts
     (path,) = tmp_path.rglob("*.json")
@@ -96,7 +97,7 @@ def test_cuts_in_other_multiples_are_measured_for_themselves(
 ) -> None:
     monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
     monkeypatch.setattr(latency, "NUM_CUTS", 5)
-    monkeypatch.setattr(latency, "measure", lambda files, *_: [2.0] * len(files))
+    monkeypatch.setattr(latency, "measure", lambda files, *_: timings(*[2.0] * len(files)))
     counts = [
         latency_table(to_checkpoint(build(NETWORK)), "torch", multiple=n).cuts[-1].counts for n in (None, 3)
     ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from helpers.drawn_machine import NETWORK, TABLE, WIDTHS, machine
+from helpers.timings import timings
 from seyolo.checkpoint import Checkpoint
 from seyolo.errors import BudgetError
 from seyolo.options.budget import parse_budgets
@@ -31,7 +33,7 @@ class Listener(Silent):
         self.messages.append(text)
 
 
-Measure = Callable[[Sequence[Checkpoint], str, int], list[float]]
+Measure = Callable[[Sequence[Checkpoint], str, int], list[SimpleNamespace]]
 
 
 def clock(slower: Callable[[float], float]) -> Measure:
@@ -41,7 +43,7 @@ def clock(slower: Callable[[float], float]) -> Measure:
         counts = np.array([group.num_channels for group in find_groups(file.network).groups])
         return slower(machine(counts))
 
-    return lambda files, backend, repeats: [milliseconds(file) for file in files]
+    return lambda files, backend, repeats: timings(*map(milliseconds, files))
 
 
 @pytest.fixture

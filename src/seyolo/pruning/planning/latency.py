@@ -40,7 +40,7 @@ from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import keep_masks
 from seyolo.pruning.planning.limits import steps_of
 from seyolo.pruning.planning.prunable import PrunableNetwork
-from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.benchmark import Timing, benchmark
 from seyolo.runtime.choice import installed_version, open_backend
 from seyolo.runtime.protocol import Backend, Runtime
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
@@ -162,12 +162,13 @@ def _measure_cuts(
     file: Checkpoint, prunable: PrunableNetwork, backend: str, multiple: int | None, progress: Progress
 ) -> list[Cut]:
     dense, *choices = _trial_cuts(prunable, multiple)
-    pairs: list[list[float]] = []
+    pairs: list[tuple[float, float]] = []
     with progress.task(f"measuring latency on {backend}", len(choices)) as advance:
         for counts in choices:
             masks = keep_masks(prunable.groups, [np.arange(count) for count in counts])
             removed = [block.shortcut for block in prunable.blocks if block.is_gone(counts)]
-            pairs.append(measure([file, cut(file, masks, removed)], backend, REPEATS))
+            beside, own = measure([file, cut(file, masks, removed)], backend, REPEATS)
+            pairs.append((beside.p50_ms, own.p50_ms))
             advance(1, "")
     usual = float(np.median([beside for beside, _ in pairs]))
     shares = [1.0, *(ms / beside for beside, ms in pairs)]
@@ -201,16 +202,15 @@ def _trial_cuts(prunable: PrunableNetwork, multiple: int | None) -> list[IntArra
     return cuts
 
 
-def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[float]:
-    """Returns the median milliseconds of one image for each network, side by side on a backend."""
+def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[Timing]:
+    """Returns the latency of one image for each network, side by side on a backend."""
     with tempfile.TemporaryDirectory() as folder:
         opened = {
             str(number): _open(from_checkpoint(file), backend, Path(folder) / f"{number}")
             for number, file in enumerate(files)
         }
         # As in use, an image is prepared between two runs, which cools caches and lets threads sleep.
-        timings = benchmark(opened, repeats, warmup=2, confidence=1.0)
-    return [timing.p50_ms for timing in timings]
+        return benchmark(opened, repeats, warmup=2, confidence=1.0)
 
 
 def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:

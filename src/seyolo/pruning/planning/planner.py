@@ -32,6 +32,7 @@ from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 REPEATS = 30  # images timed for each measurement
 MOST_ROUNDS = 4  # plans after the first one
 LOOSE = 0.9  # share of a budget below which a plan prunes more than it has to
+NOISY = 0.2  # noise of a latency, as a share, that is warned of
 AIM = 0.97  # share of a budget that the next plan is made for: timings scatter by a few percent
 
 
@@ -55,7 +56,7 @@ class Planner:
         self.options = options
         self.progress = progress or Silent()
         self.tables = dict(latency or {})
-        self._model = model
+        self._model, self._is_warned = model, False
         self._importance = importance or named_importance(options.importance, Material(options.tied))
 
     def plan(self, budgets: Sequence[Budget], backends: Iterable[str] = ()) -> Plan:
@@ -91,10 +92,17 @@ class Planner:
         self._make_tables(backends)
         dense, slim = (replace(file, network=self._at_size(file)) for file in (self._dense, self._cut(plan)))
         pairs = {backend: measure([dense, slim], backend, REPEATS) for backend in backends}
+        noise = max((timing.noise for pair in pairs.values() for timing in pair), default=0.0)
+        if noise > NOISY and not self._is_warned:
+            self._is_warned = True
+            self.progress.message(
+                f"warning: latencies scatter by ±{noise:.0%} here, so a latency budget is met by chance; "
+                "plan while nothing else runs"
+            )
         return plan.changed(
             latency_ms=self._predictions(plan),
-            dense_ms={backend: round(before, 3) for backend, (before, _) in pairs.items()},
-            measured_ms={backend: round(after, 3) for backend, (_, after) in pairs.items()},
+            dense_ms={backend: round(before.p50_ms, 3) for backend, (before, _) in pairs.items()},
+            measured_ms={backend: round(after.p50_ms, 3) for backend, (_, after) in pairs.items()},
         )
 
     def prune(self, plan: Plan) -> DarknetModel:
