@@ -29,6 +29,7 @@ from seyolo.darknet.sections import (
     Upsample,
 )
 from seyolo.torchnet.layers import CbamLayer, GateLayer, make_layer
+from seyolo.torchnet.layers.convolution import ConvolutionLayer
 
 
 def test_maxpool_of_size_2_stride_1_looks_right_and_down() -> None:
@@ -358,3 +359,31 @@ def test_the_memory_a_layer_trains_in_changes_no_number(filters: int) -> None:
         gradients, torch.autograd.grad(expected, [x, *layer.parameters()], wanted), strict=True
     ):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (Convolutional(filters=8, groups=8, size=3, stride=2, pad=1), torch.float32),
+        (Convolutional(filters=8, groups=8, size=5, stride=1, pad=1), torch.float32),
+        (Convolutional(filters=8, groups=8, size=3, stride=1, pad=1), torch.bfloat16),
+        (Convolutional(filters=16, size=3, stride=2, pad=1), torch.bfloat16),
+    ],
+)
+def test_gradients_that_are_slow_in_bfloat16_are_float32(
+    section: Convolutional, expected: torch.dtype
+) -> None:
+    """Depthwise convolutions with a stride or a large kernel; inference stays in bfloat16."""
+    layer = ConvolutionLayer(section, 8)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    seen: list[torch.dtype] = []
+    layer.conv.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].dtype))
+    x = torch.randn(2, 8, 16, 16, dtype=torch.bfloat16, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(x).float().sum().backward()
+        with torch.no_grad():
+            assert layer(x).dtype == torch.bfloat16
+    assert seen == [expected, torch.bfloat16]
+    assert x.grad is not None
+    assert layer.conv.weight.grad is not None
