@@ -52,6 +52,7 @@ def test_a_budget_holds_for_the_prediction() -> None:
 def test_measured_once_and_read_from_the_cache(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(latency, "NOISY", 100.0)  # the machine of a test may be busy
     monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
     monkeypatch.setattr(latency, "NUM_CUTS", 7)
     model: DarknetModel = build(set_size(network_from_name("yolov3@0.125", num_classes=1), 64, 64))
@@ -90,6 +91,16 @@ def test_a_damaged_cache_counts_as_none(
     path.write_bytes(content)
     assert latency_table(to_checkpoint(model), "onnxruntime").cuts == sound
     assert json.loads(path.read_bytes())[0] == [WIDTHS.tolist(), 2.0]
+
+
+def test_a_noisy_table_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
+    for noise, kept in ((0.3, 0), (0.1, 1)):
+        monkeypatch.setattr(
+            latency, "measure", lambda files, *_, noise=noise: timings(*[2.0] * len(files), noise=noise)
+        )
+        latency_table(to_checkpoint(build(NETWORK)), "onnxruntime")
+        assert len(list(tmp_path.rglob("*.json"))) == kept
 
 
 def test_cuts_in_other_multiples_are_measured_for_themselves(

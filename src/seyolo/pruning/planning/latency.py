@@ -48,6 +48,8 @@ from seyolo.torchnet.build import DarknetModel, from_checkpoint
 NUM_CUTS = 57
 REPEATS = 7
 VECTOR_WIDTHS = (1, 4, 8, 16)
+NOISY = 0.2
+"""Noise of a latency, as a share, that is warned of, and too much for a table to be kept."""
 ENDINGS = {"onnxruntime": ".onnx", "opencv": ".cfg", "torch": ".safetensors"}
 PACKAGES = {"onnxruntime": "onnxruntime", "opencv": "opencv-python-headless", "torch": "torch"}
 
@@ -141,9 +143,10 @@ def latency_table(
     path = _cache_file(prunable, backend, multiple)
     cuts = _read_cuts(path, len(prunable.groups.groups))
     if cuts is None:
-        cuts = _measure_cuts(dense, prunable, backend, multiple, progress or Silent())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, [[cut.counts, cut.ms] for cut in cuts])
+        cuts, noise = _measure_cuts(dense, prunable, backend, multiple, progress or Silent())
+        if noise <= NOISY:  # else it is measured anew the next time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, [[cut.counts, cut.ms] for cut in cuts])
     return LatencyTable(prunable, cuts)
 
 
@@ -160,20 +163,24 @@ def _read_cuts(path: Path, num_groups: int) -> list[Cut] | None:
 
 def _measure_cuts(
     file: Checkpoint, prunable: PrunableNetwork, backend: str, multiple: int | None, progress: Progress
-) -> list[Cut]:
+) -> tuple[list[Cut], float]:
+    """Returns the cuts with their latencies, and the median noise of those, a share."""
     dense, *choices = _trial_cuts(prunable, multiple)
     pairs: list[tuple[float, float]] = []
+    noises: list[float] = []
     with progress.task(f"measuring latency on {backend}", len(choices)) as advance:
         for counts in choices:
             masks = keep_masks(prunable.groups, [np.arange(count) for count in counts])
             removed = [block.shortcut for block in prunable.blocks if block.is_gone(counts)]
             beside, own = measure([file, cut(file, masks, removed)], backend, REPEATS)
             pairs.append((beside.p50_ms, own.p50_ms))
+            noises += [beside.noise, own.noise]
             advance(1, "")
     usual = float(np.median([beside for beside, _ in pairs]))
     shares = [1.0, *(ms / beside for beside, ms in pairs)]
     timed = zip([dense, *choices], shares, strict=True)
-    return [Cut(tuple(counts.tolist()), share * usual) for counts, share in timed]
+    cuts = [Cut(tuple(counts.tolist()), share * usual) for counts, share in timed]
+    return cuts, float(np.median(noises))
 
 
 def _trial_cuts(prunable: PrunableNetwork, multiple: int | None) -> list[IntArray]:

@@ -23,7 +23,7 @@ from seyolo.pruning.cutting.cut import cut
 from seyolo.pruning.importance.built_in import Material, named_importance
 from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.planning.allocate import allocate, with_evenness
-from seyolo.pruning.planning.latency import LatencyTable, latency_table, measure
+from seyolo.pruning.planning.latency import NOISY, LatencyTable, latency_table, measure
 from seyolo.pruning.planning.limits import prunable_groups
 from seyolo.pruning.planning.plan import Plan, counted_plan
 from seyolo.pruning.planning.prunable import PrunableNetwork, Ranked
@@ -32,7 +32,6 @@ from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 REPEATS = 30  # images timed for each measurement
 MOST_ROUNDS = 4  # plans after the first one
 LOOSE = 0.9  # share of a budget below which a plan prunes more than it has to
-NOISY = 0.2  # noise of a latency, as a share, that is warned of
 AIM = 0.97  # share of a budget that the next plan is made for: timings scatter by a few percent
 
 
