@@ -13,6 +13,7 @@ from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.report.verdict import (
     Verdict,
+    looser_budgets,
     moved_text,
     noisy_timing,
     relative_text,
@@ -87,10 +88,33 @@ def test_only_the_slim_network_has_not_learned() -> None:
     head, *reasons = slim_verdict(run(0.8, 0.1), START).lines()
     assert head.startswith("The slim network has not learned: AP@0.5 on val is 0.800 dense, 0.100 slim")
     assert [reason.split(":")[-1].strip() for reason in reasons] == [
-        "try a larger one, --budget macs=50%",
+        "try one that leaves more, --budget macs=50%",
         "raise --epochs or --finetune-epochs",
     ]
     assert "leave --no-finetune out" in slim_verdict(run(0.8, 0.1, last="pruned"), START).lines()[2]
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        (("macs=60%",), "--budget macs=80%"),
+        (("macs=70%",), "--budget macs=85%"),
+        (("params=1",), "--budget params=1.5"),
+        (("macs=80", "latency=9ms@torch"), "--budget macs=90,latency=9.5ms@torch"),
+        (("latency=9ms@opencv",), "--budget latency=13.5ms@opencv"),  # where dense was not timed
+        (("channels=85%,macs=100%",), "--budget channels=65%,macs=100%"),
+        (("macs=100%",), ""),
+        ((), ""),
+    ],
+)
+def test_the_budget_to_try_leaves_more(given: tuple[str, ...], advice: str) -> None:
+    assert looser_budgets(replace(run(0.8, 0.1), budget=given)) == advice
+
+
+def test_a_budget_that_cannot_be_looser_is_no_reason() -> None:
+    lines = slim_verdict(replace(run(0.8, 0.1), budget=("macs=100%",)), START).lines()
+    assert len(lines) == 2
+    assert "budget" not in str(lines)
 
 
 def test_only_the_dense_network_has_not_learned() -> None:

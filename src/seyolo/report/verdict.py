@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seyolo.errors import counted
+from seyolo.options.budget import parse_budgets
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import latency_text, noise_text, ratio_text, share_text, speed_text
 from seyolo.results import STAGE_TITLES, Difference, RunStart, SlimResults, SplitMetrics, StageResult
@@ -213,12 +214,23 @@ def _slim_reasons(ap50: Mapping[str, float], results: SlimResults, start: RunSta
     if ap50.get("dense", 0.0) < LEARNED_AP50:
         yield from _reasons(start)
         return
-    budget = " and ".join(results.budget)
-    yield f"the budget of {budget} may be too tight for this network: try a larger one, --budget macs=50%"
+    if larger := looser_budgets(results):
+        budget = " and ".join(results.budget)
+        yield f"the budget of {budget} may be too tight for this network: try one that leaves more, {larger}"
     if results.slim.stage == "finetuned":
         yield "training after pruning may have been too short: raise --epochs or --finetune-epochs"
     else:
         yield "the slim network was not trained after pruning: leave --no-finetune out"
+
+
+def looser_budgets(results: SlimResults) -> str:
+    """Returns the option with budgets that leave more of the dense network; empty where none does."""
+    dense = {"macs": results.dense.macs, "params": results.dense.params}
+    costs = dense | {f"ms on {runtime}": ms for runtime, ms in results.dense.latency_ms.items()}
+    given = parse_budgets(results.budget) if results.budget else ()
+    found = [budget.looser(costs.get(budget.unit, math.inf)) for budget in given]
+    chosen = [str(looser or budget) for looser, budget in zip(found, given, strict=True)]
+    return f"--budget {','.join(chosen)}" if any(found) else ""
 
 
 def noisy_timing(results: SlimResults, *, new_activation: bool = False) -> NoisyTiming | None:
