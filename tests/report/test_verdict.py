@@ -236,6 +236,55 @@ def test_the_summary_leaves_out_what_was_timed_badly() -> None:
     assert summary(noisy, slim_verdict(noisy)).endswith("3.3x fewer MACs")
 
 
+def test_the_summary_names_a_dense_ap_of_0() -> None:
+    stages = [replace(one, metrics={"val": SplitMetrics(0.0, 0.0)}) for one in run(0.8, 0.8).stages]
+    stages[-1] = replace(stages[-1], metrics={"val": SplitMetrics(0.2, 0.4)})
+    results = SlimResults(stages=tuple(stages))
+    assert "AP on val 0.200 instead of 0.000, 3.3x fewer" in summary(results, Verdict())
+
+
+def staged(*ap: float, epochs: int = 0, lead: float = math.nan) -> SlimResults:
+    """A run whose stages have this AP on val, its dense network trained for some epochs."""
+    results = run(0.8, 0.8)
+    stages = tuple(
+        replace(one, epochs=epochs, metrics={"val": SplitMetrics(value, min(1.0, 2 * value))})
+        for one, value in zip(results.stages, ap, strict=True)
+    )
+    width = {} if math.isnan(lead) else {"val": Difference(ap[3] - ap[0], -lead / 2, lead / 2)}
+    return replace(results, stages=stages, lead=width)
+
+
+TUNED = (
+    "Fine-tuning lowered AP on val from 0.339 to 0.180: pruned.safetensors is better; fewer epochs "
+    "(--finetune-epochs), a smaller --lr or more images harm less."
+)
+SPARSE = (
+    "Sparsity training lowered AP of the given weights on val from 0.400 to 0.150: leave it out, "
+    "--sparse-epochs 0."
+)
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        (staged(0.4, 0.4, 0.339, 0.18), [TUNED]),
+        (staged(0.4, 0.15, 0.339, 0.18), [SPARSE, TUNED]),
+        (staged(0.4, 0.15, 0.1, 0.2), [SPARSE]),
+        (staged(0.4, 0.15, 0.1, 0.395), []),  # it recovers
+        (staged(0.4, 0.21, 0.1, 0.2), []),  # not far
+        (staged(0.4, 0.15, 0.1, 0.2, epochs=9), []),  # no given weights
+        (staged(0.4, 0.4, 0.339, 0.18, lead=0.3), [TUNED]),
+        (staged(0.4, 0.4, 0.339, 0.18, lead=0.4), []),  # within the interval
+        (staged(0.4, 0.4, 0.339, 0.33), []),
+        (staged(math.nan, math.nan, math.nan, math.nan), []),
+        (run(0.8, 0.8, last="pruned"), []),
+    ],
+)
+def test_a_training_that_lowers_ap_is_named_first(results: SlimResults, said: list[str]) -> None:
+    assert list(slim_verdict(results, START).harm) == said
+    assert slim_verdict(results, START).lines()[: len(said)] == said
+
+
 FEW = replace(START, images={"val": 12}, boxes={"val": 23})
 
 
@@ -271,7 +320,8 @@ def test_on_few_images_no_gain_is_claimed() -> None:
     results = run(0.8, 0.9)
     stages = [replace(one, metrics={"val": one.metrics["val"]}) for one in results.stages]
     results = replace(results, stages=tuple(stages), lead={"val": Difference(0.05, 0.01, 0.09)})
-    said = "AP on val 0.450 (on 12 images of val with 23 objects: too few to tell; label more), 3.3x fewer"
+    told = "(on 12 images of val with 23 objects: too few to tell; label more)"
+    said = f"AP on val 0.450 instead of 0.400 {told}, 3.3x fewer"
     assert said in summary(results, slim_verdict(results, FEW))
     unknown = replace(results, lead={})
     assert "AP on val 0.450, 12 % more" in summary(unknown, slim_verdict(unknown))
