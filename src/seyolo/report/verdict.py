@@ -247,8 +247,8 @@ def _slim_reasons(ap50: Mapping[str, float], results: SlimResults, start: RunSta
 
 def looser_budgets(results: SlimResults) -> str:
     """Returns the option with budgets that leave more of the dense network; empty where none does."""
-    dense = {"macs": results.dense.macs, "params": results.dense.params}
-    costs = dense | {f"ms on {runtime}": ms for runtime, ms in results.dense.latency_ms.items()}
+    dense = results.dense
+    costs = vars(dense) | {f"ms on {runtime}": ms for runtime, ms in dense.latency_ms.items()}
     given = parse_budgets(results.budget) if results.budget else ()
     found = [budget.looser(costs.get(budget.unit, math.inf)) for budget in given]
     chosen = [str(looser or budget) for looser, budget in zip(found, given, strict=True)]
