@@ -334,9 +334,13 @@ def test_images_without_labels_are_labelled_to_measure_on(run: Run, spots: Path,
     photos = (spots.parent / "images/train").rename(tmp_path / "photos")
     line = ["prune", "spots.cfg", "slim.safetensors", "--budget", "channels=80%", "--multiple", 1, "--data"]
     outcome = run(*line, photos)
-    commands = outcome.err.split("its AP: ")[1].splitlines()[0].split(", then: ")
+    commands = (
+        outcome.err.split("for its AP label images that the repair has not seen: ")[1]
+        .splitlines()[0]
+        .split(", then: ")
+    )
     label, val = (command.removeprefix("seyolo ").split() for command in commands)
-    assert label == ["data", "label", "spots.cfg", str(photos), "auto"]
+    assert label == ["data", "label", "spots.cfg", "IMAGES", "auto"]
     assert val == ["val", "slim.safetensors", "--data", "auto"]
 
 

@@ -68,3 +68,36 @@ def test_the_nearest_budget_of_every_kind_can_be_read_and_is_feasible(kind: str)
         (nearest,) = parse_budgets(budget.nearest(61.803, 100))
         assert type(nearest) is type(budget)
         assert 61.803 <= nearest.limit(100) + (0 if kind == "latency" else 1) < 63.5
+
+
+@pytest.mark.parametrize(
+    ("text", "looser"),
+    [
+        ("macs=30%", "macs=50%"),
+        ("macs=60%", "macs=80%"),
+        ("params=90%", "params=95%"),
+        ("macs=100%", "None"),
+        ("macs=1.2G", "macs=1.6G"),
+        ("macs=2G", "None"),  # no more than the dense network has
+        ("latency=8ms@torch", "latency=12ms@torch"),
+        ("latency=40%@torch", "latency=60%@torch"),
+        ("channels=85%", "channels=65%"),
+        ("channels=10%", "channels=5%"),
+        ("channels=0%", "None"),
+        ("channels=400", "channels=200"),
+        ("channels=1", "None"),
+    ],
+)
+def test_a_looser_budget(text: str, looser: str) -> None:
+    (budget,) = parse_budgets(text)
+    assert str(budget.looser(2e9)) == looser
+
+
+@pytest.mark.parametrize("kind", ["macs", "params", "channels"])
+@pytest.mark.parametrize("percent", [1, 30, 55, 62.5, 85, 99])
+def test_a_looser_budget_leaves_more(kind: str, percent: float) -> None:
+    (budget,) = parse_budgets(f"{kind}={percent}%")
+    looser = budget.looser(100_000)
+    assert looser is not None
+    assert budget.limit(100_000) < looser.limit(100_000) < 100_000
+    assert parse_budgets(str(looser)) == (looser,)

@@ -13,6 +13,7 @@ from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.report.verdict import (
     Verdict,
+    looser_budgets,
     moved_text,
     noisy_timing,
     relative_text,
@@ -87,10 +88,33 @@ def test_only_the_slim_network_has_not_learned() -> None:
     head, *reasons = slim_verdict(run(0.8, 0.1), START).lines()
     assert head.startswith("The slim network has not learned: AP@0.5 on val is 0.800 dense, 0.100 slim")
     assert [reason.split(":")[-1].strip() for reason in reasons] == [
-        "try a larger one, --budget macs=50%",
+        "try one that leaves more, --budget macs=50%",
         "raise --epochs or --finetune-epochs",
     ]
     assert "leave --no-finetune out" in slim_verdict(run(0.8, 0.1, last="pruned"), START).lines()[2]
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        (("macs=60%",), "--budget macs=80%"),
+        (("macs=70%",), "--budget macs=85%"),
+        (("params=1",), "--budget params=1.5"),
+        (("macs=80", "latency=9ms@torch"), "--budget macs=90,latency=9.5ms@torch"),
+        (("latency=9ms@opencv",), "--budget latency=13.5ms@opencv"),  # where dense was not timed
+        (("channels=85%,macs=100%",), "--budget channels=65%,macs=100%"),
+        (("macs=100%",), ""),
+        ((), ""),
+    ],
+)
+def test_the_budget_to_try_leaves_more(given: tuple[str, ...], advice: str) -> None:
+    assert looser_budgets(replace(run(0.8, 0.1), budget=given)) == advice
+
+
+def test_a_budget_that_cannot_be_looser_is_no_reason() -> None:
+    lines = slim_verdict(replace(run(0.8, 0.1), budget=("macs=100%",)), START).lines()
+    assert len(lines) == 2
+    assert "budget" not in str(lines)
 
 
 def test_only_the_dense_network_has_not_learned() -> None:
@@ -212,6 +236,55 @@ def test_the_summary_leaves_out_what_was_timed_badly() -> None:
     assert summary(noisy, slim_verdict(noisy)).endswith("3.3x fewer MACs")
 
 
+def test_the_summary_names_a_dense_ap_of_0() -> None:
+    stages = [replace(one, metrics={"val": SplitMetrics(0.0, 0.0)}) for one in run(0.8, 0.8).stages]
+    stages[-1] = replace(stages[-1], metrics={"val": SplitMetrics(0.2, 0.4)})
+    results = SlimResults(stages=tuple(stages))
+    assert "AP on val 0.200 instead of 0.000, 3.3x fewer" in summary(results, Verdict())
+
+
+def staged(*ap: float, epochs: int = 0, lead: float = math.nan) -> SlimResults:
+    """A run whose stages have this AP on val, its dense network trained for some epochs."""
+    results = run(0.8, 0.8)
+    stages = tuple(
+        replace(one, epochs=epochs, metrics={"val": SplitMetrics(value, min(1.0, 2 * value))})
+        for one, value in zip(results.stages, ap, strict=True)
+    )
+    width = {} if math.isnan(lead) else {"val": Difference(ap[3] - ap[0], -lead / 2, lead / 2)}
+    return replace(results, stages=stages, lead=width)
+
+
+TUNED = (
+    "Fine-tuning lowered AP on val from 0.339 to 0.180: pruned.safetensors is better; fewer epochs "
+    "(--finetune-epochs), a smaller --lr or more images harm less."
+)
+SPARSE = (
+    "Sparsity training lowered AP of the given weights on val from 0.400 to 0.150: leave it out, "
+    "--sparse-epochs 0."
+)
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        (staged(0.4, 0.4, 0.339, 0.18), [TUNED]),
+        (staged(0.4, 0.15, 0.339, 0.18), [SPARSE, TUNED]),
+        (staged(0.4, 0.15, 0.1, 0.2), [SPARSE]),
+        (staged(0.4, 0.15, 0.1, 0.395), []),  # it recovers
+        (staged(0.4, 0.21, 0.1, 0.2), []),  # not far
+        (staged(0.4, 0.15, 0.1, 0.2, epochs=9), []),  # no given weights
+        (staged(0.4, 0.4, 0.339, 0.18, lead=0.3), [TUNED]),
+        (staged(0.4, 0.4, 0.339, 0.18, lead=0.4), []),  # within the interval
+        (staged(0.4, 0.4, 0.339, 0.33), []),
+        (staged(math.nan, math.nan, math.nan, math.nan), []),
+        (run(0.8, 0.8, last="pruned"), []),
+    ],
+)
+def test_a_training_that_lowers_ap_is_named_first(results: SlimResults, said: list[str]) -> None:
+    assert list(slim_verdict(results, START).harm) == said
+    assert slim_verdict(results, START).lines()[: len(said)] == said
+
+
 FEW = replace(START, images={"val": 12}, boxes={"val": 23})
 
 
@@ -247,7 +320,8 @@ def test_on_few_images_no_gain_is_claimed() -> None:
     results = run(0.8, 0.9)
     stages = [replace(one, metrics={"val": one.metrics["val"]}) for one in results.stages]
     results = replace(results, stages=tuple(stages), lead={"val": Difference(0.05, 0.01, 0.09)})
-    said = "AP on val 0.450 (on 12 images of val with 23 objects: too few to tell; label more), 3.3x fewer"
+    told = "(on 12 images of val with 23 objects: too few to tell; label more)"
+    said = f"AP on val 0.450 instead of 0.400 {told}, 3.3x fewer"
     assert said in summary(results, slim_verdict(results, FEW))
     unknown = replace(results, lead={})
     assert "AP on val 0.450, 12 % more" in summary(unknown, slim_verdict(unknown))

@@ -17,8 +17,9 @@ from seyolo.data.datasets import load_dataset
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.progress import Advance, Silent, read_warnings
-from seyolo.results import read_start
+from seyolo.results import RunStart, read_start
 from seyolo.verbs import slim_results, stages
+from seyolo.verbs.announce import shortage_lines
 
 MODEL = "yolov3-tiny@0.125"
 SMALL: dict[str, Any] = {"size": 64, "epochs": 1, "batch": 4}
@@ -204,3 +205,41 @@ def test_the_time_left_of_all_stages_is_in_the_note_of_every_step(tiny_hands: Pa
     with pytest.raises(KeyboardInterrupt):
         seyolo.train(tiny_hands, MODEL, folder=tmp_path / "run", progress=Noted("train epoch 1/1"), **SMALL)
     assert all(re.fullmatch(r"epoch 1/1, \d+ (s|min) left", note) for note in notes)
+
+
+FEW = RunStart(
+    network=MODEL,
+    origin="weights from x.weights",
+    images={"train": 48, "val": 60, "test": 12},
+    boxes={"train": 90, "val": 120, "test": 23},
+    num_classes=1,
+    device="cpu",
+    threads=1,
+    batch=8,
+    input_size=(64, 64),
+    epochs={"dense": 0, "sparse": 10, "finetuned": 60},
+    steps={"dense": 0, "sparse": 60, "finetuned": 360},
+    seconds=9.0,
+)
+SPARSE = "warning: sparsity training on 48 images destroys what given weights know: --sparse-epochs 0"
+TEST = "warning: 12 images of test with 23 objects are too few to tell a difference in AP: label more"
+
+
+@pytest.mark.parametrize(
+    ("changed", "lines"),
+    [
+        ({}, [SPARSE, TEST]),
+        ({"steps": {"dense": 0, "sparse": 380, "finetuned": 360}}, [TEST]),  # 38 steps an epoch are enough
+        ({"steps": {"dense": 0, "sparse": 370, "finetuned": 360}}, [SPARSE, TEST]),
+        ({"steps": {"dense": 0, "sparse": 0, "finetuned": 360}, "epochs": {"dense": 0, "sparse": 0}}, [TEST]),
+        ({"epochs": {"dense": 70, "sparse": 10}, "steps": {"dense": 360, "sparse": 300}}, [TEST]),
+        ({"epochs": {"train": 70}, "steps": {"train": 360}}, []),  # judged by val alone
+        ({"epochs": {"train": 70}, "steps": {"train": 360}, "boxes": {"test": 500}}, []),
+        ({"images": {"train": 48, "val": 50, "test": 50}, "boxes": {"val": 99, "test": 100}}, [SPARSE]),
+        ({"images": {"train": 48, "val": 50, "test": 50}, "boxes": {"val": 99, "test": 0}}, [SPARSE, "val"]),
+    ],
+)
+def test_what_a_run_has_too_little_of(changed: dict[str, Any], lines: list[str]) -> None:
+    found = shortage_lines(replace(FEW, **changed))
+    told = "warning: 50 images of val with 99 objects are too few to tell a difference in AP: label more"
+    assert found == [told if line == "val" else line for line in lines]

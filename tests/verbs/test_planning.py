@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,9 @@ from seyolo.training.sparsity import sparse_scales
 from seyolo.verbs import readiness as readiness_module
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.readiness import (
-    NOT_APART,
+    IN_PRUNE,
+    IN_SLIM,
+    IN_TRAIN,
     readiness,
     readiness_lines,
     scales_of_cut,
@@ -73,11 +76,11 @@ def test_equal_scales_overlap(model: DarknetModel, tiny_hands: Path) -> None:
     assert found is not None
     assert found.misplaced > 0.8
     assert "the scales are not apart" in readiness_lines(found)[1]
-    assert readiness_lines(found)[2] == NOT_APART
+    assert readiness_lines(found)[2] == IN_SLIM
     measured = readiness(model, replace(plan, importance="obs"), dataset.split("val"), (64, 64))
     assert measured is not None
     assert "importance obs decides, not the scales" in readiness_lines(measured)[1]
-    assert NOT_APART not in readiness_lines(measured)
+    assert IN_SLIM not in readiness_lines(measured)
 
 
 @torch.no_grad()
@@ -87,11 +90,24 @@ def test_a_cut_by_scales_names_the_scales_at_the_threshold(model: DarknetModel) 
     said = plan_file_lines(model, budget="channels=50%", importance="bn", multiple=1)
     assert said[1].startswith("the scales are not apart: a pruned channel has 99% of the scale of a kept one")
     assert said[2:] == [
-        NOT_APART,
-        "scales where one threshold decides: pruned are those up to 1, kept those from 1.01 to 1.01",
+        IN_PRUNE,
+        "scales where one threshold decides, 50% of those that may be pruned: pruned are those up to 1, kept "
+        "those from 1.01 to 1.01",
     ]
     assert len(plan_file_lines(model, budget="macs=70%", importance="bn")) == 3  # without one threshold
     assert plan_file_lines(model, budget="channels=50%", importance="norm") == []
+
+
+@torch.no_grad()
+def test_scales_overlap_where_a_layer_keeps_its_last_channels(model: DarknetModel) -> None:
+    first, *others = sparse_scales(model).values()
+    first.weight.fill_(0.01)
+    for bn in others:
+        bn.weight.copy_(torch.linspace(0.5, 1, len(bn.weight)))
+    said = plan_file_lines(model, budget="channels=50%", importance="bn", multiple=1)
+    assert said[0].endswith("of the scales nearly zero")
+    assert re.match(r"\d+% of all channels with a BN scale are pruned", said[0])
+    assert said[-1].endswith("; they overlap as every layer keeps its last channels")
 
 
 def plan_file_lines(model: DarknetModel, **options: Any) -> list[str]:
@@ -102,7 +118,7 @@ def plan_file_lines(model: DarknetModel, **options: Any) -> list[str]:
 def test_training_says_how_many_scales_are_nearly_zero(model: DarknetModel, tmp_path: Path) -> None:
     assert scales_of_training(model, tmp_path / "a.png") == [
         f"0% of the scales nearly zero, as {tmp_path / 'a.png'} shows: importance bn can prune about as many",
-        NOT_APART,
+        IN_TRAIN,
     ]
     part(model, 1e-4)
     (line,) = scales_of_training(model, tmp_path / "a.png")

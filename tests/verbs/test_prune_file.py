@@ -21,7 +21,7 @@ from seyolo.progress import Advance
 from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.groups.groups import Groups
 from seyolo.torchnet.build import DarknetModel
-from seyolo.verbs.readiness import NOT_APART
+from seyolo.verbs.readiness import IN_PRUNE
 
 CUT: dict[str, Any] = {"importance": "norm", "scope": "plain", "multiple": 2, "keep": [2], "least_share": 0.1}
 ONLY_PYTHON = {"cut", "tied", "size_hw", "blocks"}
@@ -143,9 +143,9 @@ def test_a_ranking_by_scales_that_have_not_moved_warns(dense: Path, tmp_path: Pa
     for verb, out in ((seyolo.api.prune_file, "slim.cfg"), (seyolo.api.plan_file, "a.plan.json")):
         told = Told()
         verb(dense, tmp_path / out, progress=told, **chosen)
-        assert NOT_APART in told.lines
+        assert IN_PRUNE in told.lines
         verb(dense, tmp_path / out, progress=(other := Told()), **chosen | {"importance": "norm"})
-        assert NOT_APART not in other.lines
+        assert IN_PRUNE not in other.lines
 
 
 def test_a_wrong_word_is_refused(dense: Path, tmp_path: Path) -> None:

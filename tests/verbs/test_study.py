@@ -170,6 +170,8 @@ def test_the_time_of_what_is_missing_is_told_before(
     run(settings, ONE, folder=tmp_path / "s", shard=Shard(1, 2), progress=Lines())
     told = capsys.readouterr().err
     assert "training: 2 networks, 1 of them dense, 2 epochs each" in told
+    assert "steps of dense training; a few hundred are needed: --epochs" in told
+    assert "training images; 30 or more are needed: label more" in told
     assert (
         f"time: about 15 min; stop any time, seyolo study --resume {tmp_path / 's'} --shard 1/2 continues"
         in told

@@ -93,6 +93,15 @@ class Budget(ABC):
             return str(replace(self, amount=_up(least / dense, 1000)))
         return f"{self.kind}={least:.0f}"
 
+    def looser(self, dense: float) -> Self | None:
+        """Returns a budget that leaves more of the `dense` cost, if there is one: macs=60% becomes macs=80%.
+
+        It leaves 20 points or half more, at most half of what is missing; `inf` is an unknown dense cost.
+        """
+        whole, step = (1.0, 0.2) if self.is_share else (dense, self.amount / 2)
+        amount = float(f"{min(self.amount + step, (self.amount + whole) / 2):.3g}")
+        return replace(self, amount=amount) if self.amount < amount < whole else None
+
     def cost_text(self, cost: float) -> str:
         """Formats a cost of this kind."""
         return format_count(cost)
@@ -147,6 +156,10 @@ class ChannelsBudget(Budget):
 
     def cost_text(self, cost: float) -> str:
         return f"{cost:,.0f}"
+
+    def looser(self, dense: float) -> Self | None:
+        amount = max(self.amount - 0.2, self.amount / 2) if self.is_share else self.amount // 2
+        return replace(self, amount=float(f"{amount:.3g}")) if amount > 0 else None
 
     def limit(self, dense: float) -> float:
         return dense - math.ceil(self._absolute(dense) - _ROUNDING)

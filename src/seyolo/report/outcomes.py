@@ -16,7 +16,7 @@ from seyolo.report.tables.classes import class_parts, slim_classes
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.slim import stage_table
 from seyolo.report.text import share_text
-from seyolo.report.verdict import slim_verdict, summary
+from seyolo.report.verdict import Verdict, slim_verdict, summary
 from seyolo.results import SlimResults, read_start
 
 
@@ -28,13 +28,14 @@ class SlimOutcome(dict[str, Any]):
         self.folder = folder
 
     def __repr__(self) -> str:
-        return f"<SlimOutcome: {self._said()[-1]}; {self.folder}>"
+        verdict, said = self._said()
+        return f"<SlimOutcome: {' '.join([*verdict.harm, said])}; {self.folder}>"
 
-    def _said(self) -> list[str]:
-        """Returns the verdict, if there is one, and the change in one line."""
+    def _said(self) -> tuple[Verdict, str]:
+        """Returns the verdict, and the change in one line."""
         results = SlimResults.from_json(self)
         verdict = slim_verdict(results, read_start(self.folder))
-        return [*verdict.lines(), summary(results, verdict)]
+        return verdict, summary(results, verdict)
 
     def _repr_html_(self) -> str:
         """Returns the verdict, the tables, channels and sample images, for notebooks."""
@@ -42,7 +43,8 @@ class SlimOutcome(dict[str, Any]):
         tables = _parts_html([stage_table(results), *slim_classes(results).parts()])
         images = [file_html(self.folder / name, name) for name in ("channels.png", "samples.jpg")]
         report = line_html(f"all of it on one page: {self.folder / 'report.html'}")
-        return "".join([*map(head_html, self._said()), tables, *images, report])
+        verdict, said = self._said()
+        return "".join([*map(head_html, [*verdict.lines(), said]), tables, *images, report])
 
 
 class Evaluation(dict[str, Metrics]):

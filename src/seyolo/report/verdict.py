@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seyolo.errors import counted
+from seyolo.options.budget import parse_budgets
 from seyolo.report.tables.slim import shown_split
-from seyolo.report.text import latency_text, noise_text, ratio_text, share_text, speed_text
+from seyolo.report.text import MOST_LOST_AP, latency_text, noise_text, ratio_text, share_text, speed_text
 from seyolo.results import STAGE_TITLES, Difference, RunStart, SlimResults, SplitMetrics, StageResult
 from seyolo.runtime.choice import RUNTIMES
 
@@ -87,11 +88,12 @@ class Verdict:
     failure: Failure | None = None
     noise: NoisyTiming | None = None
     few: str = ""  # the split that represents the run, where it is too small: 12 images with 23 objects
+    harm: tuple[str, ...] = ()  # a sentence for each stage of training that lowered AP
 
     def lines(self) -> list[str]:
         """Returns the lines to print first; none for a run as it should be."""
         failed = self.failure.lines() if self.failure else []
-        return failed + ([self.noise.sentence()] if self.noise else [])
+        return [*self.harm, *failed, *([self.noise.sentence()] if self.noise else [])]
 
     def remark(self) -> str:
         """Returns what follows an AP that was measured on too few images, in brackets; else nothing."""
@@ -113,10 +115,31 @@ def slim_verdict(
     split, dense = validation_ap50(results.dense.metrics)
     slim = results.slim.metrics.get(split, SplitMetrics()).ap50
     ap50 = {"dense": dense, "slim": slim} if len(results.stages) > 1 else {"network": dense}
+    worse = tuple(lowered_lines(results))
     if not min(ap50.values()) < LEARNED_AP50:
-        return Verdict(None, noise, few)
+        return Verdict(None, noise, few, worse)
     reasons = tuple(_slim_reasons(ap50, results, start))
-    return Verdict(Failure(ap50, split, reasons), noise, few)
+    return Verdict(Failure(ap50, split, reasons), noise, few, worse)
+
+
+def lowered_lines(results: SlimResults) -> Iterator[str]:
+    """Yields a sentence for each training that lowered AP on val: sparsity training of given weights, tuning.
+
+    A change counts from 1 point on, and from half the interval of slim against dense where that is wider.
+    """
+    split, _ = validation_ap50(results.dense.metrics)
+    ap = {one.stage: one.metrics.get(split, SplitMetrics()).ap for one in results.stages}
+    lead = results.lead.get(split)
+    least = max(MOST_LOST_AP, (lead.high - lead.low) / 2 if lead else 0.0)
+    stages = ("dense", "sparse", "pruned", "finetuned")
+    dense, sparse, pruned, tuned = (ap.get(name, math.nan) for name in stages)
+    if results.dense.epochs == 0 and sparse < dense / 2 and dense - ap[results.slim.stage] > least:
+        change = f"AP of the given weights on {split} from {share_text(dense)} to {share_text(sparse)}"
+        yield f"Sparsity training lowered {change}: leave it out, --sparse-epochs 0."
+    if pruned - tuned > least:
+        change = f"AP on {split} from {share_text(pruned)} to {share_text(tuned)}"
+        advice = "fewer epochs (--finetune-epochs), a smaller --lr or more images harm less"
+        yield f"Fine-tuning lowered {change}: pruned.safetensors is better; {advice}."
 
 
 def shown_of(results: SlimResults) -> str:
@@ -213,12 +236,23 @@ def _slim_reasons(ap50: Mapping[str, float], results: SlimResults, start: RunSta
     if ap50.get("dense", 0.0) < LEARNED_AP50:
         yield from _reasons(start)
         return
-    budget = " and ".join(results.budget)
-    yield f"the budget of {budget} may be too tight for this network: try a larger one, --budget macs=50%"
+    if larger := looser_budgets(results):
+        budget = " and ".join(results.budget)
+        yield f"the budget of {budget} may be too tight for this network: try one that leaves more, {larger}"
     if results.slim.stage == "finetuned":
         yield "training after pruning may have been too short: raise --epochs or --finetune-epochs"
     else:
         yield "the slim network was not trained after pruning: leave --no-finetune out"
+
+
+def looser_budgets(results: SlimResults) -> str:
+    """Returns the option with budgets that leave more of the dense network; empty where none does."""
+    dense = results.dense
+    costs = vars(dense) | {f"ms on {runtime}": ms for runtime, ms in dense.latency_ms.items()}
+    given = parse_budgets(results.budget) if results.budget else ()
+    found = [budget.looser(costs.get(budget.unit, math.inf)) for budget in given]
+    chosen = [str(looser or budget) for looser, budget in zip(found, given, strict=True)]
+    return f"--budget {','.join(chosen)}" if any(found) else ""
 
 
 def noisy_timing(results: SlimResults, *, new_activation: bool = False) -> NoisyTiming | None:
@@ -262,9 +296,10 @@ def summary(results: SlimResults, verdict: Verdict) -> str:
     parts = []
     split = shown_of(results)
     if math.isfinite(dense.metrics[split].ap):
-        change = relative_text(dense.metrics[split].ap, slim.metrics[split].ap)
-        compared = verdict.remark() or (f", {change}" if change else "")
-        parts.append(f"AP on {split} {share_text(slim.metrics[split].ap)}{compared}")
+        before, after = dense.metrics[split].ap, slim.metrics[split].ap
+        change = "" if verdict.few else relative_text(before, after)
+        compared = f", {change}" if change else f" instead of {share_text(before)}{verdict.remark()}"
+        parts.append(f"AP on {split} {share_text(after)}{compared}")
     parts.append(ratio_text(dense.macs, slim.macs, "fewer MACs", "more MACs", "as many MACs"))
     runtime = next((name for name in RUNTIMES if name in dense.latency_ms.keys() & slim.latency_ms), None)
     if runtime is not None and verdict.noise is None:

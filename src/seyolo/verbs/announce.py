@@ -19,11 +19,12 @@ from seyolo.data.tiles import training_samples
 from seyolo.errors import counted
 from seyolo.files import write_json
 from seyolo.json_files import to_json
-from seyolo.options.slim import SlimOptions
+from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.train import TrainOptions
-from seyolo.progress import Progress, duration_text
+from seyolo.progress import Progress, duration_text, tell
+from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import count_text
-from seyolo.report.verdict import shortages
+from seyolo.report.verdict import shortages, too_few
 from seyolo.results import START_FILE, RunStart
 from seyolo.runtime.shipped import is_checkpoint
 from seyolo.sizes import USUAL_SIZE, input_text, size_hw
@@ -31,6 +32,7 @@ from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.distributed import current_team
 from seyolo.training.validation import validation_splits
+from seyolo.verbs.effort import STEPS_WANTED
 
 EVALUATION_SHARE = 0.6
 """Time of evaluating an image, with suppression and AP, by that of a training step for it (0.4 to 0.8)."""
@@ -102,11 +104,24 @@ def announce_time(start: RunStart, dataset: Dataset, place: Place, progress: Pro
     """Tells how long a run will take, warns of what it has too little of, and writes start.json."""
     resume = f"stop any time, seyolo {place.verb} --resume {place.folder} continues"
     progress.message(f"time: about {_time(start.seconds, place.left_s)}, into {place.folder}; {resume}")
-    for line in shortages(start):
-        progress.message(f"warning: {line}")
-    for line in training_lines(dataset):
-        progress.message(line)
+    tell(progress, [*shortage_lines(start), *training_lines(dataset)])
     write_json(place.folder / START_FILE, to_json(start))
+
+
+def shortage_lines(start: RunStart) -> list[str]:
+    """Returns the warnings of a run: what it has too little of to learn, and to tell a difference in AP."""
+    found = shortages(start)
+    steps, epochs = (counts.get("sparse", 0) for counts in (start.steps, start.epochs))
+    if not start.steps.get("dense") and 0 < USUAL_EPOCHS * steps < STEPS_WANTED * epochs:
+        images = counted(start.images.get("train", 0), "image")
+        found.append(f"sparsity training on {images} destroys what given weights know: --sparse-epochs 0")
+    judged = "val" if "train" in start.steps else ""  # slim has a table of all splits
+    labelled = [name for name, boxes in start.boxes.items() if boxes and name != "train"]
+    splits = [name for name in labelled if name.startswith(judged)]
+    few = too_few(shown_split(splits), start) if splits else ""
+    if few:
+        found.append(f"{few} are too few to tell a difference in AP: label more")
+    return [f"warning: {line}" for line in found]
 
 
 def _origin(options: SlimOptions | TrainOptions, model: DarknetModel) -> str:

@@ -225,11 +225,12 @@ def _found_line(found: FoundAgain, model: str | Path, out: Path, dataset: Datase
     if not found["boxes"]:
         return f"warning: {where} the network before finds nothing; give images of what it knows"
     weights = f" --weights {out.with_suffix('.weights')}" if out.suffix == ".cfg" else ""
-    data, first = str(dataset.source), ""
+    data, first = str(dataset.source), "its AP: "
     if not any(len(sample.class_ids) for sample in dataset.split("train")):
-        data, first = "auto", f"seyolo data label {model} {dataset.source} auto, then: "
+        label = "for its AP label images that the repair has not seen"
+        data, first = "auto", f"{label}: seyolo data label {model} IMAGES auto, then: "
     share = f"{found['found']:,} of {counted(found['boxes'], 'box')} of the network before"
-    return f"{where} it finds {share}; its AP: {first}seyolo val {out}{weights} --data {data}"
+    return f"{where} it finds {share}; {first}seyolo val {out}{weights} --data {data}"
 
 
 def plan_path(out: str | Path) -> Path:

@@ -23,10 +23,10 @@ from seyolo.training.validation import validation_splits
 VALIDATION_IMAGES = 200
 NEARLY_ZERO, APART = 0.01, 0.5
 FEW = 0.1  # share of the scales nearly zero below which they are not apart after training
-NOT_APART = (
-    "warning: importance bn prunes nearly at random while the scales are not apart; "
-    "more steps of sparsity training or a larger --s move them"
-)
+NOT_APART = "warning: importance bn prunes nearly at random while the scales are not apart; "
+IN_TRAIN = f"{NOT_APART}more steps of sparsity training move them apart"
+IN_SLIM = f"{NOT_APART}more --sparse-epochs or a larger --scales-rate move them apart"
+IN_PRUNE = f"{NOT_APART}--data IMAGES without --importance ranks by obs, or train with more steps of sparsity"
 
 
 def validation_images(dataset: Dataset) -> list[Sample]:
@@ -45,7 +45,7 @@ def readiness_lines(found: Readiness | None, *, is_given: bool = False) -> list[
     if found is None:
         return ["the plan prunes no channel with a BN scale"]
     lines = [
-        *_scale_lines(found, found.importance),
+        *_scale_lines(found, found.importance, IN_SLIM),
         f"after pruning, before repair: AP@0.5 on val {moved_text(found.ap50, found.cut_ap50)}",
     ]
     if is_given and found.ap50 < LEARNED_AP50:
@@ -54,17 +54,18 @@ def readiness_lines(found: Readiness | None, *, is_given: bool = False) -> list[
     return lines
 
 
-def _scale_lines(found: Scales, importance: str) -> list[str]:
+def _scale_lines(found: Scales, importance: str, advice: str) -> list[str]:
     """Says whether the scales of pruned and kept channels are apart, and what helps if they have to be."""
     is_apart = found.misplaced < 0.1 and found.going_scale < APART
     verdict = "the scales are apart" if is_apart else "the scales are not apart"
     if importance != "bn":
         verdict = f"importance {importance} decides, not the scales"
     return [
-        f"{found.going:.0%} of the channels are pruned, {found.nearly_zero:.0%} of the scales nearly zero",
+        f"{found.going:.0%} of all channels with a BN scale are pruned, "
+        f"{found.nearly_zero:.0%} of the scales nearly zero",
         f"{verdict}: a pruned channel has {found.going_scale:.0%} of the scale of a kept one, and "
         f"{found.misplaced:.0%} of the pruned scales are larger than the smallest tenth of the kept ones",
-        *([NOT_APART] if importance == "bn" and not is_apart else []),
+        *([advice] if importance == "bn" and not is_apart else []),
     ]
 
 
@@ -73,14 +74,16 @@ def scales_of_cut(model: DarknetModel, plan: Plan) -> list[str]:
     found = _scales(model, plan) if plan.importance == "bn" else None
     if found is None:
         return []
-    can_prune = plan.prunable_channels()
+    lines, can_prune = _scale_lines(found, plan.importance, IN_PRUNE), plan.prunable_channels()
     if can_prune is None:
-        return _scale_lines(found, plan.importance)
+        return lines
     kept, pruned = _kept_and_pruned(model, plan, {layer for layer, channels in can_prune.items() if channels})
     ranges = (
         f"pruned are those up to {pruned.max():.3g}, kept those from {kept.min():.3g} to {kept.max():.3g}"
     )
-    return [*_scale_lines(found, plan.importance), f"scales where one threshold decides: {ranges}"]
+    overlap = "; they overlap as every layer keeps its last channels" if pruned.max() > kept.min() else ""
+    share = f"{len(pruned) / (len(kept) + len(pruned)):.0%} of those that may be pruned"
+    return [*lines, f"scales where one threshold decides, {share}: {ranges}{overlap}"]
 
 
 def scales_of_training(model: DarknetModel, figure: Path) -> list[str]:
@@ -92,7 +95,7 @@ def scales_of_training(model: DarknetModel, figure: Path) -> list[str]:
     lines = [
         f"{share:.0%} of the scales nearly zero, as {figure} shows: importance bn can prune about as many"
     ]
-    return [*lines, NOT_APART] if share < FEW else lines
+    return [*lines, IN_TRAIN] if share < FEW else lines
 
 
 def readiness(

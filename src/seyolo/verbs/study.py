@@ -41,11 +41,12 @@ from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, Cell, NetworkResult
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import limited_threads
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
+from seyolo.verbs.announce import run_start, shortage_lines
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Contender, timings_of
 from seyolo.verbs.effort import with_effort
 from seyolo.verbs.slim_run import SlimRun
-from seyolo.verbs.stages import estimate_seconds
+from seyolo.verbs.stages import estimate_seconds, stage_config
 from seyolo.verbs.start import check_data, open_data, with_model
 from seyolo.verbs.study_settings import Settings, common_options
 
@@ -239,6 +240,8 @@ class _Study:
         networks = f"{counted(len(missing), 'network')}, {num_dense} of them dense"
         epochs = counted(options.stage_epochs()["dense"], "epoch")
         self.progress.message(f"training: {networks}, {epochs} each")
+        dense = {"dense": stage_config(options, "dense")}
+        tell(self.progress, shortage_lines(run_start(options, dataset, self.plain, dense)))
         parts_s = estimate_seconds(self.plain, dataset, options, kept, self.progress)
         slim_s = parts_s["sparse"] + parts_s["planning"] + parts_s["finetuned"]
         total_s = num_dense * parts_s["dense"] + (len(missing) - num_dense) * slim_s

@@ -15,10 +15,12 @@ import pytest
 
 from helpers.html_page import Page, check_page
 from seyolo.errors import TrainingError, UsageError
+from seyolo.report.outcomes import SlimOutcome
 from seyolo.report.pages.terms import linked, term_id
 from seyolo.report.pages.write import write_report
 from seyolo.report.record import read_run
 from seyolo.report.text import size_text
+from seyolo.results import read_results
 
 
 def test_the_page_of_a_slimming_run(slim_run: Path) -> None:
@@ -217,6 +219,18 @@ def test_the_page_of_a_training_run(train_run: Path) -> None:
     assert "AP 0.700 on val" in page.text  # of the best epoch, not of the last
     assert "The best network" in page.source
     assert "the best of 3 epochs is epoch 1" in page.text
+
+
+def test_a_slim_network_worse_than_the_pruned_one_is_said_first(slim_run: Path) -> None:
+    path = slim_run / "results.json"
+    value = json.loads(path.read_text())
+    value["stages"][-1]["metrics"]["val"]["ap"] = value["stages"][-2]["metrics"]["val"]["ap"] - 0.2
+    path.write_text(json.dumps(value))
+    page = Page(write_report([slim_run]))
+    assert page.text.index("Fine-tuning lowered AP on val from") < page.text.index("Before and after")
+    outcome = SlimOutcome(read_results(path), slim_run)
+    assert repr(outcome).startswith("<SlimOutcome: Fine-tuning lowered AP on val from ")
+    assert "Fine-tuning lowered AP on val from" in outcome._repr_html_()
 
 
 def test_several_runs_side_by_side(slim_run: Path, train_run: Path, tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def _readiness_lines(found: Readiness | None) -> list[str]:
     if found is None:
         return []
     return [
-        f"Before pruning, {found.going:.0%} of the channels were chosen for removal; their mean BN scale was "
-        f"{found.going_scale:.0%} of that of a kept channel. Right after pruning, before repair, AP@0.5 on "
-        f"validation images {moved_text(found.ap50, found.cut_ap50)}."
+        f"Before pruning, {found.going:.0%} of all channels with a BN scale were chosen for removal; "
+        f"their mean scale was {found.going_scale:.0%} of that of a kept channel. Right after pruning, "
+        f"before repair, AP@0.5 on validation images {moved_text(found.ap50, found.cut_ap50)}."
     ]

@@ -78,9 +78,9 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
 
 
 def _warnings(verdict: Verdict, headline: str) -> list[str]:
-    """Returns what to read before the figures: why a network has not learned, and that timing was noisy."""
+    """Returns what to read before the figures: training that did harm, reasons of a failure, noisy timing."""
     failed = [*verdict.failure.reasons, f"What it does all the same: {headline}."] if verdict.failure else []
-    return failed + ([verdict.noise.sentence()] if verdict.noise else [])
+    return [*verdict.harm, *failed, *([verdict.noise.sentence()] if verdict.noise else [])]
 
 
 def _lead(record: SlimRecord, gain: Gain, finds: Finds | None) -> list[str]:
