@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seyolo.letterbox import Mode, Placement, letterbox, place, resize, to_batch, to_tensor
@@ -237,3 +242,35 @@ def test_a_batch_is_each_image_letterboxed_to_the_bit(
         fitted, expected = letterbox(image, size, mode)
         np.testing.assert_array_equal(planes, to_tensor(fitted))
         assert placement == expected
+
+
+@pytest.fixture(scope="module")
+def of_page() -> dict[str, Any]:
+    """What the lines of docs/how-to/opencv5.md that resize define."""
+    page = Path(__file__).parents[1] / "docs/how-to/opencv5.md"
+    (code,) = re.findall(
+        r"```python\n(def resized.*?)^net\.", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    values: dict[str, Any] = {"cv2": cv2, "np": np}
+    exec(code, values)
+    return values
+
+
+@settings(max_examples=50)
+@given(
+    st.tuples(st.integers(1, 1500), st.integers(1, 1500)),
+    st.tuples(st.sampled_from([32, 64, 96, 320]), st.sampled_from([32, 64, 96, 416])),
+    st.sampled_from([114, 127.5]),
+)
+def test_the_lines_of_the_page_on_opencv_give_the_same_pixels(
+    of_page: dict[str, Callable[..., np.ndarray]],
+    source: tuple[int, int],
+    size: tuple[int, int],
+    pad_value: float,
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*source, 3), dtype=np.uint8)
+    height, width = size
+    expected, _ = letterbox(image, size, "letterbox", pad_value)
+    np.testing.assert_array_equal(of_page["letterboxed"](image, width, height, pad_value), expected)
+    expected, _ = letterbox(image, size, "stretch")
+    np.testing.assert_array_equal(of_page["resized"](image, width, height), expected)

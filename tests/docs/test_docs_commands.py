@@ -59,7 +59,7 @@ ASSUMED = {
     "docs/how-to/resume.md": [make.hands, make.runs],
     "docs/how-to/serve.md": [make.photos, make.runs],
     "docs/how-to/slimming.md": [make.hands, make.runs],
-    "docs/how-to/training.md": [make.hands],
+    "docs/how-to/training.md": [make.hands, make.photos],
     "docs/how-to/video.md": [make.clips, make.hand],
     "docs/how-to/small-objects.md": [make.hands, make.photos],
     "docs/reference/data.md": [make.hands, make.archive],

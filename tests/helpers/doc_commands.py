@@ -33,13 +33,8 @@ HOURS = "trains for hours"
 OXFORD = "trains for hours; tests/verbs/test_oxford_table.py runs it small"
 WEIGHTS = "needs trained weights of COCO"
 COMPILES = "tests/test_native_examples.py compiles and runs it"
-SHIPPED = "needs a shipped checkpoint; tests/cli/test_cli_shipped_network.py runs it with one"
 NOT_RUN = {
     "make demo": "takes five minutes; tests/cli runs demo's parts",
-    "seyolo train --weights hand --data hands/data.yaml --name mine": SHIPPED,
-    "seyolo slim --weights hand --data hands/data.yaml --budget macs=60%": SHIPPED,
-    "seyolo prune hand small.safetensors --budget macs=60% --data photos": SHIPPED,
-    "seyolo export hand hand.ncnn.param hand.tflite": SHIPPED,
     "make test": "would run these tests",
     "make test-oldest": "sets up an environment of its own",
     "make test-newest": "sets up an environment of its own",

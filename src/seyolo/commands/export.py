@@ -56,7 +56,7 @@ def export(
     .cfg alone, or another file with random weights.
 
     Args:
-        model: a checkpoint, hand, a .cfg with its weights, or a zoo name.
+        model: a checkpoint, a .cfg with its weights, or a zoo name.
         out: the file, or several.
         overwrite: replace files that are there already.
         json: write the table here; - is stdout.

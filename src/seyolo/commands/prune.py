@@ -28,7 +28,7 @@ def prune(
     """Prune a trained network to a budget; the plan is written beside OUT as OUT.plan.json and OUT.plan.png.
 
     Args:
-        model: a checkpoint, hand, or a .cfg or zoo name with --weights; best one trained with --sparsity.
+        model: a checkpoint, or a .cfg or zoo name with --weights; best one trained with --sparsity.
         out: the slim model, .safetensors or .cfg (with .weights).
         overwrite: replace a model and a plan that are there already.
         json: write the plan here as JSON, too; - is stdout.

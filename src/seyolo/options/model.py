@@ -21,7 +21,7 @@ class ModelOptions:
     """Options that may follow wherever MODEL stands; raises UsageError for attention without its kind."""
 
     weights: Annotated[Path | None, MODEL] = None
-    """trained weights of a zoo name or a .cfg: a .weights file of Darknet, a checkpoint or hand. Needed to
+    """trained weights of a zoo name or a .cfg: a .weights file of Darknet or a checkpoint. Needed to
     run a zoo name, and a .cfg without .weights of its name beside it; training starts from new ones
     without."""
 

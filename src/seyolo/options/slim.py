@@ -45,7 +45,7 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     val, and more for the table, or with one split, whose images are divided."""
 
     model: str | None = None
-    """a zoo name such as yolov3@0.25, a .cfg, a checkpoint or hand [default: the checkpoint in --weights,
+    """a zoo name such as yolov3@0.25, a .cfg or a checkpoint [default: the checkpoint in --weights,
     else yolov3@0.25]."""
 
     budget: Annotated[tuple[str, ...], REPEATABLE, Parameter(help=SLIM_BUDGET)] = ("macs=30%",)

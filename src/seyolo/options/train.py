@@ -25,7 +25,7 @@ class TrainOptions(ModelOptions, TrainingOptions):
     val, or with one split, whose images are divided."""
 
     model: str | None = None
-    """a zoo name such as yolov3@0.25, a .cfg, a checkpoint or hand [default: the checkpoint in --weights,
+    """a zoo name such as yolov3@0.25, a .cfg or a checkpoint [default: the checkpoint in --weights,
     else yolov3@0.25]."""
 
     sparsity: TrainSparsity | None = None

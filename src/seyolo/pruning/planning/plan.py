@@ -27,7 +27,7 @@ from seyolo.pruning.planning.prunable import PrunableNetwork
 
 
 class GroupCut(TypedDict):
-    """One group: its convolutions, and the output channels of the first of them to keep and to remove.
+    """One group: its convolutions `layers`, and output channels of the first one, `kept` and `removed`.
 
     A convolution that owns two channels of every slot stands twice in `layers`. `prunable`, of
     a budget on channels, tells whether scope, layers to keep and importance allow to remove channels.
@@ -40,7 +40,7 @@ class GroupCut(TypedDict):
 
 
 class Width(TypedDict):
-    """Filters of one convolution before and after."""
+    """Filters of one convolution, by its index `layer`, `before` and `after`."""
 
     layer: int
     before: int
@@ -70,8 +70,8 @@ class Plan:
     Attributes:
         params, macs, dense_params, dense_macs: of the pruned and the dense network, MACs at `input_size`.
         input_size: (height, width) in pixels.
-        groups: every group that is not fixed.
-        widths: every convolution; one that is removed with its block has 0 after.
+        groups: a dict of every group that is not fixed, see `GroupCut`.
+        widths: a dict of every convolution, see `Width`; one that is removed with its block has 0 after.
         blocks_removed: indices of the shortcuts whose whole residual block is removed.
         budget: the limits as text.
         scope, multiple, evenness: as in `CutOptions`.
