@@ -31,15 +31,15 @@ class Format:
     write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], Written]
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
     runtime: Runtime | None = None  # which is needed to compare the file with the model
-    writers: tuple[str, ...] = ()  # further packages of its extra, by the names that Python imports
+    writers: tuple[str, ...] = ()  # of the extra RUNTIME-export, by the names that Python imports
     require: Callable[[DarknetModel, Path, FileOptions], None] = lambda *_: None  # refuses others
 
     def require_packages(self, path: Path) -> None:
         """Refuses (BackendError) to write the file of a path where a package is missing."""
         if self.runtime is not None:
-            kind = RUNTIMES[self.runtime]
+            kind, extra = RUNTIMES[self.runtime], f"{self.runtime}-export" if self.writers else ""
             for package in (kind.module, *self.writers):
-                with kind.needed_by(path, package):
+                with kind.needed_by(path, package, extra=extra):
                     import_module(package)
 
     def check(self, model: DarknetModel, path: Path, options: FileOptions) -> None:
