@@ -28,8 +28,8 @@ class PruneOptions(ModelOptions, TileOptions):
     """prune by this plan instead; edit kept, removed and blocks_removed in it as you like."""
 
     dry_run: Flag = False
-    """write the plan and nothing else; it shows what every group keeps, and parameters, MACs and latency.
-    With --plan, what an edited plan gives."""
+    """write the plan and nothing else; it shows what every group keeps, parameters and MACs, and latency
+    where a budget limits it. With --plan, what an edited plan gives."""
 
     cut: CutOptions = DEFAULT_CUT
     """options of the plan."""
