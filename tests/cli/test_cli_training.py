@@ -132,6 +132,9 @@ def test_a_taken_name_is_refused_and_named(run: Run, hands: Path, tmp_path: Path
 def test_there_is_nothing_to_resume(run: Run, tmp_path: Path) -> None:
     assert_refused(run("train", "--resume", "runs/train/none"), "runs/train/none", "no run to resume")
     assert_refused(run("slim", "--resume", tmp_path), "no run to resume")
+    (tmp_path / "runs/train/hands").mkdir(parents=True)
+    (tmp_path / "runs/train/hands/command.json").touch()
+    assert_refused(run("train", "--resume", "hands"), "did you mean --resume runs/train/hands?")
     assert_refused(run("train"), "--data is missing")
     assert_refused(run("slim"), "--data is missing")
 

@@ -10,14 +10,13 @@ from seyolo.data.datasets import Dataset, load_images
 from seyolo.errors import PlanError, UsageError, counted
 from seyolo.files import write_text
 from seyolo.letterbox import Fit
-from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import input_size, open_model, resized, save
 from seyolo.options.budget import LATENCY_BACKENDS
 from seyolo.options.cut import CutOptions
 from seyolo.options.cut import Importance as ImportanceName
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
-from seyolo.options.prune import PruneOptions
+from seyolo.options.prune import PruneOptions, check_slim_ending
 from seyolo.options.tile import check_tiled_data
 from seyolo.progress import Progress, Silent, TimedStages, tell
 from seyolo.pruning.importance.importance import Importance
@@ -132,10 +131,7 @@ def prune_file(
         ('norm', True)
     """
     out = Path(out)
-    if out.suffix not in (CHECKPOINT, ".cfg"):
-        cfg = out.with_suffix(".cfg")
-        advice = f"write {cfg}, then: seyolo export {cfg} {out}"
-        raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg; {advice}")
+    check_slim_ending(out)
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
     given: dict[str, Any] = {**keywords, "importance": importance}
