@@ -23,6 +23,7 @@ def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, origin: dict[str, o
         "Metadata-Version: 2.4\nName: seyolo\nVersion: 9\nRequires-Dist: numpy>=2.0\n"
         'Requires-Dist: torch>=2.4; extra == "train"\nRequires-Dist: scipy; extra == "train"\n'
         "Requires-Dist: openvino>=2025.0; extra == 'openvino'\n"
+        "Requires-Dist: pnnx>=1; extra == 'ncnn-export'\n"
     )
     if origin is not None:
         (info / "direct_url.json").write_text(json.dumps(origin))
@@ -49,6 +50,7 @@ def test_from_a_clone_or_a_file_the_packages_are(
     installed(tmp_path, monkeypatch, origin)
     assert pip_install("seyolo[train]") == 'pip install "torch>=2.4" scipy'
     assert pip_install("seyolo[openvino]") == 'pip install "openvino>=2025.0"'
+    assert pip_install("seyolo[ncnn-export]") == 'pip install "pnnx>=1"'
     assert pip_install("seyolo[newer]") == 'pip install "seyolo[newer]"'
 
 
@@ -65,6 +67,16 @@ def test_messages_name_extras_that_exist_and_leave_the_command_to_it() -> None:
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")}
     named = "".join(text for path, text in sources.items() if path.name != "installing.py")
     assert "pip install seyolo" not in named.replace('"', "").replace("'", "")
-    for extra in ("train", "web", "openvino", "ncnn", "mnn", "litert", "supervision"):
+    for extra in ("train", "web", "openvino", "ncnn", "ncnn-export", "mnn", "litert", "supervision"):
         assert extra in extras
-        assert f"seyolo[{extra}]" in named or extra in {kind.extra for kind in RUNTIMES.values()}
+        runtimes = {kind.extra for kind in RUNTIMES.values()}
+        assert f"seyolo[{extra}]" in named or extra.removesuffix("-export") in runtimes
+
+
+def test_extras_that_only_run_files_bring_no_package_that_needs_pytorch() -> None:
+    """pnnx requires torch, which takes 750 MB on a Raspberry Pi; only the export to ncnn needs it."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra in ("openvino", "ncnn", "mnn", "litert", "web", "supervision"):
+        for requirement in extras[extra]:
+            needs = metadata.requires(requirement.partition(">")[0]) or []
+            assert not [each for each in needs if each.startswith(("torch", "pnnx")) and "extra" not in each]

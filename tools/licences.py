@@ -14,7 +14,18 @@ from requirements import Groups, asked_for, groups_of, normal, parts, pins
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "licences.md"
-EXTRAS = ("train", "web", "openvino", "ncnn", "mnn", "litert", "supervision", "tensorboard", "track")
+EXTRAS = (
+    "train",
+    "web",
+    "openvino",
+    "ncnn",
+    "ncnn-export",
+    "mnn",
+    "litert",
+    "supervision",
+    "tensorboard",
+    "track",
+)
 TITLES = {
     "base": "Base install",
     **{extra: f"Extra `{extra}` adds" for extra in EXTRAS},

@@ -49,6 +49,7 @@ requirements $tools test | grep -v -e '^torch-' -e '^pandas=' >>"$lines"
 lists=(@tests/versions/without-pytorch.txt)
 if [ "$number" = 3.11 ]; then
     requirements locked torch >>"$lines"
+    requirements $kind pnnx >>"$lines" # needs PyTorch
     lists+=(@tests/versions/with-pytorch.txt)
 fi
 install -r "$lines"

@@ -60,6 +60,11 @@ DATA_VERBS = {
     "label": "Label images with a model, the doubtful ones listed first, to correct and train on.",
     "anchors": "Anchor boxes for a data set.",
 }
+RESUMED_WITH = {
+    verb: {"--resume", "--tracker", "--data-changed", "--json", *own}
+    for verb, own in {"train": (), "slim": ("--controls",), "study": ("--shard",)}.items()
+}
+"""Options that a resumed run takes; the others are those of the run."""
 OWN_MODULES = ("view", "label")
 """Verbs of `data` in a module of their own: they import what the others do without."""
 
@@ -169,7 +174,20 @@ def _call(words: Sequence[str]) -> None:
     finally:
         if is_collecting:
             gc.enable()
+    _warn_of_ignored(words)
     verb(*bound.args, **bound.kwargs)
+
+
+def _warn_of_ignored(words: Sequence[str]) -> None:
+    """Warns of options that `--resume` does not use, as the run keeps its settings."""
+    options = [word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--")]
+    ignored = dict.fromkeys(name for name in options if name not in RESUMED_WITH.get(words[0], options))
+    if ignored and "--resume" in options:
+        are = "is" if len(ignored) == 1 else "are"
+        extending = "; to extend the study, give --name instead of --resume" if words[0] == "study" else ""
+        _show_warning(
+            f"--resume keeps the settings of the run; {', '.join(ignored)} {are} not used{extending}"
+        )
 
 
 def _code_of(error: BaseException, words: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ def pip_install(what: str) -> str:
     pip finds an extra in the package registry where it found seyolo. Where seyolo was installed from a clone
     or a file (PEP 610), no registry may have it: there the command names the packages of the extra.
     """
-    extra = re.fullmatch(r"seyolo\[(\w+)\]", what)
+    extra = re.fullmatch(r"seyolo\[([\w-]+)\]", what)
     packages = _packages(extra[1]) if extra else [what]
     if extra and not packages:
         return f'pip install "{what}"'

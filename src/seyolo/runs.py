@@ -168,6 +168,9 @@ def existing_run(folder: str | Path, marker: str) -> Path:
         others = {"dense": "slim", "command.json": "train", "study.json": "study"}
         verb = next((verb for name, verb in others.items() if (folder / name).exists()), None)
         advice = f"there is one of {verb}: seyolo {verb} --resume {folder}" if verb else "name its folder"
+        named = sorted(path.parent for path in RUNS.glob(f"*/{folder.name}/{marker}"))
+        if named and verb is None:
+            advice = f"did you mean --resume {named[0]}?"
         raise TrainingError(f"{folder}: there is no run to resume here (it has no {marker}); {advice}")
     return folder
 

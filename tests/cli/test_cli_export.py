@@ -159,7 +159,7 @@ FILES = ["x.onnx", "x.xml", "x.ncnn.param", "x.tflite", "x.mnn"]
 def test_several_files_in_one_table(run: Run, finder: Path, spots: Path, tmp_path: Path) -> None:
     """Each is in int8 where its format has that; detect runs each."""
     for package in ("openvino", "ncnn", "pnnx", "ai_edge_litert", "MNN"):
-        pytest.importorskip(package, reason="needs seyolo[openvino,ncnn,litert,mnn]")
+        pytest.importorskip(package, reason="needs seyolo[openvino,ncnn-export,litert,mnn]")
     line = ["export", finder, *FILES, "--int8", "--data", spots, "--pictures", 8]
     outcome = run(*line, "--json", "x.json")
     assert outcome.code == 0, outcome.err
@@ -270,7 +270,7 @@ def test_missing_packages_of_several_files_are_named_before_any_is_written(
         monkeypatch.setitem(sys.modules, module, None)
     for model in (finder, "gone.safetensors"):  # before the model is read
         outcome = run("export", model, "a.onnx", "a.ncnn.param", "a.mnn")
-        for file, title, extra in (("a.ncnn.param", "ncnn", "ncnn"), ("a.mnn", "MNN", "mnn")):
+        for file, title, extra in (("a.ncnn.param", "ncnn", "ncnn-export"), ("a.mnn", "MNN", "mnn")):
             command = pip_install(f"seyolo[{extra}]")
             line = f"{file} needs {title}, which is not installed; get it with: {command}"
             assert_refused(outcome, line)
@@ -298,6 +298,19 @@ def test_several_files_that_cannot_be(
     line = [spots if argument == "DATA" else argument for argument in arguments]
     assert_refused(run("export", finder, *line), part)
     assert not list(tmp_path.iterdir())
+
+
+def test_pnnx_is_asked_for_by_the_export_alone(
+    run: Run, finder: Path, image: Path, *, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ncnn", reason="needs seyolo[ncnn]")
+    monkeypatch.setitem(sys.modules, "pnnx", None)
+    outcome = run("export", finder, "a.ncnn.param")
+    assert_refused(outcome, "a.ncnn.param needs pnnx", pip_install("seyolo[ncnn-export]"))
+    monkeypatch.delitem(sys.modules, "seyolo.runtime.ncnn_backend", raising=False)
+    monkeypatch.setitem(sys.modules, "ncnn", None)
+    (tmp_path / "b.ncnn.param").touch()
+    assert_refused(run("detect", "b.ncnn.param", image), "param needs ncnn", pip_install("seyolo[ncnn]"))
 
 
 @pytest.mark.parametrize(

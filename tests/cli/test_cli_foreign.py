@@ -59,6 +59,11 @@ ULTRALYTICS = {
     "data label photos --model hand": "data label hand photos OUT",
     "data label --model hand --source photos --out round1": "data label hand photos round1",
     "data label hand photos --out round1": "data label hand photos round1",
+    "slim photos": "slim --data photos --model yolov3@0.25",
+    "train hands.zip yolov3-tiny": "train --data hands.zip --model yolov3-tiny",
+    "slim yolov3-tiny photos": "slim --model yolov3-tiny --data photos",
+    "export x.weights a.onnx": "export x.cfg a.onnx --weights x.weights",
+    "detect x.weights photos": "detect x.cfg photos --weights x.weights",
     "slim --data d.yaml --model yolov3 --out runs/x": "slim --data d.yaml --model yolov3 --name x",
     "train --data d.yaml --model yolov3 --out x": "train --data d.yaml --model yolov3 --name x",
 }
@@ -217,6 +222,13 @@ def test_a_line_of_ours_that_fails_is_not_translated(run: Run, tmp_path: Path) -
         ("slim --data d --dry-run", "slim has no --dry-run: it prints network, steps and time before it"),
         ("train --data d --dry_run", "train has no --dry-run: it prints network, steps and time before it"),
         ("slim --data d --dry-run", "seyolo prune MODEL OUT --budget macs=30% --dry-run plans which"),
+        ("partial a.cfg a.weights b 15", "there is no verb partial; training on trained weights takes"),
+        ("compare A B", "there is no verb compare; in seyolo: seyolo report RUN RUN"),
+        ("detect hand a.jpg --confidence 0,5", 'to convert "0,5" into float; write 0.5'),
+        ("info x.bin", "x.bin: is no model by itself; give the model itself, such as x.param"),
+        ("info r/report.html", "give the model itself, such as slim.onnx"),
+        ("info x.xyz", ".safetensors checkpoint, hand, or one of yolov2, "),
+        ("info x.xyz", "detect, val and benchmark take .onnx, .xml, .ncnn.param, .mnn and .tflite, too"),
         ("xyz", "there is no verb xyz; there are slim, train, val, detect,"),
         ("data chek", "there is no verb chek; did you mean check?"),
     ],
@@ -225,6 +237,15 @@ def test_a_missing_word_is_called_missing(line: str, part: str, run: Run) -> Non
     outcome = run(*line.split())
     assert_refused(outcome, part)
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_the_model_beside_a_file_that_is_none_is_named(run: Run, tmp_path: Path) -> None:
+    for name in ("x.ncnn.param", "y.xml", "z.cfg", "slim.onnx"):
+        (tmp_path / name).touch()
+    for given, model in {"x.ncnn.bin": "x.ncnn.param", "y.bin": "y.xml", "report.html": "slim.onnx"}.items():
+        assert_refused(run("info", given), f"{given}: is no model by itself; give {model}\n")
+        assert_refused(run("val", given, "--data", "gone"), "gone")
+    assert_refused(run("info", "z.weights"), "weights alone are no model; give z.cfg\n")
 
 
 def test_help_is_a_word_and_has_a_version(run: Run) -> None:

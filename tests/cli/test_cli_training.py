@@ -132,8 +132,35 @@ def test_a_taken_name_is_refused_and_named(run: Run, hands: Path, tmp_path: Path
 def test_there_is_nothing_to_resume(run: Run, tmp_path: Path) -> None:
     assert_refused(run("train", "--resume", "runs/train/none"), "runs/train/none", "no run to resume")
     assert_refused(run("slim", "--resume", tmp_path), "no run to resume")
+    (tmp_path / "runs/train/hands").mkdir(parents=True)
+    (tmp_path / "runs/train/hands/command.json").touch()
+    assert_refused(run("train", "--resume", "hands"), "did you mean --resume runs/train/hands?")
     assert_refused(run("train"), "--data is missing")
     assert_refused(run("slim"), "--data is missing")
+
+
+@pytest.mark.parametrize(
+    ("line", "ignored"),
+    [
+        (["train", "--epochs", 9, "--no-mosaic"], "--epochs, --no-mosaic are"),
+        (["train", "--epochs=9"], "--epochs is"),
+        (["slim", "--budget", "macs=9%", "--controls", "random"], "--budget is"),
+        (["study", "--seeds", "0,1,2", "--shard", "1/1"], "--seeds is"),
+        (["train", "--data-changed", "--tracker", "tensorboard", "--json", "x.json"], None),
+        (["slim", "--controls", "random"], None),
+    ],
+)
+def test_options_that_resume_does_not_use_are_named(
+    run: Run, line: list[object], ignored: str | None
+) -> None:
+    verb, *options = line
+    outcome = run(verb, "--resume", "none", *options)
+    assert_refused(outcome, "no run to resume")
+    said = f"warning: --resume keeps the settings of the run; {ignored} not used"
+    assert outcome.err.count("warning: ") == (ignored is not None)
+    assert ignored is None or said in outcome.err
+    assert ("give --name instead of --resume" in outcome.err) == (verb == "study")
+    assert "warning: " not in run(verb, "--name", "a/b", *options).err
 
 
 def test_a_student_of_a_teacher_resumes_to_the_same_weights(

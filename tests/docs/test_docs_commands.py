@@ -225,7 +225,7 @@ def test_what_is_not_run_is_on_a_page_and_what_can_be_looked_up_is_there() -> No
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     text = "\n".join(PAGES.values())
-    named = re.findall(r'pip install (?:-e )?"\.\[([a-z,]+)\]"|extras? `([a-z]+)`', text)
+    named = re.findall(r'pip install (?:-e )?"\.\[([a-z,-]+)\]"|extras? `([a-z-]+)`', text)
     assert {each for pair in named for each in ",".join(filter(None, pair)).split(",")} <= set(extras)
     for line in re.findall(r"^make ([a-z0-9-]+)$|`make ([a-z0-9-]+)`", text, flags=re.MULTILINE):
         assert re.search(rf"^{''.join(line)}:", makefile, flags=re.MULTILINE), line

@@ -20,7 +20,7 @@ from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 
 pytest.importorskip("ncnn", reason="needs seyolo[ncnn]")
-pytest.importorskip("pnnx", reason="needs seyolo[ncnn]")
+pytest.importorskip("pnnx", reason="needs seyolo[ncnn-export]")
 
 
 def output(model: DarknetModel) -> np.ndarray:

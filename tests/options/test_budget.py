@@ -48,7 +48,12 @@ def test_several() -> None:
         ("params=30%@torch", "belong to latency="),
         ("macs=lots", "an amount like"),
         ("macs=-3%", "an amount like"),
-        ("macs=0.3", "write a percentage"),
+        ("macs=0.3", "for a share write macs=30%"),
+        ("macs=30", "less than 1,000 macs; for a share write macs=30%"),
+        ("params=999", "for a share write params=30%"),
+        ("channels=0.3", "for a share write channels=30%"),
+        ("flops=50%", "did you mean macs=50%?"),
+        ("50%", "did you mean macs=50%?"),
         ("macs=0%", "above 0%"),
         ("macs=130%", "at most 100%"),
         ("channels=100%", "below 100%"),
@@ -63,11 +68,12 @@ def test_bad_text(text: str, message: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_nearest_budget_of_every_kind_can_be_read_and_is_feasible(kind: str) -> None:
     at = "@torch" if kind == "latency" else ""
-    for amount in ("37%", "50ms" if kind == "latency" else "50"):
+    scale, one = (1, 0) if kind == "latency" else (1_000, 1)
+    for amount in ("37%", "50ms" if kind == "latency" else "50K"):
         (budget,) = parse_budgets(f"{kind}={amount}{at}")
-        (nearest,) = parse_budgets(budget.nearest(61.803, 100))
+        (nearest,) = parse_budgets(budget.nearest(61.803 * scale, 100 * scale))
         assert type(nearest) is type(budget)
-        assert 61.803 <= nearest.limit(100) + (0 if kind == "latency" else 1) < 63.5
+        assert 61.803 * scale <= nearest.limit(100 * scale) + one < 63.5 * scale
 
 
 @pytest.mark.parametrize(

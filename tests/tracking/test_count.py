@@ -104,6 +104,11 @@ def test_a_zone_counts_who_enters_leaves_and_is_inside() -> None:
         ("line:1,2,-3,4", "'-3': coordinates are pixels"),
         ("line:1,2,,4", "'': coordinates are pixels"),
         ("line:1%,2%,101%,4%", "'101%': coordinates are pixels"),
+        ("line:0.5,0,0.5,1", "coordinates are pixels; write shares of the frame as line:50%,0%,50%,100%"),
+        (
+            "zone:0,0,1,0,.25,1",
+            "coordinates are pixels; write shares of the frame as zone:0%,0%,100%,0%,25%,100%",
+        ),
         ("line:", "'': coordinates are pixels"),
     ],
 )

@@ -17,7 +17,7 @@ from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import ExportError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import darknet_files, with_options
-from seyolo.options.export import ExportOptions
+from seyolo.options.export import ExportOptions, export_ending
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
@@ -62,6 +62,8 @@ def export(
         json: write the table here; - is stdout.
     """
     check_target(json)
+    for path in out:
+        export_ending(path)
     check_network(model, start.weights)
     untrained = is_zoo_name(model) and start.weights is None
     is_cfg = [path.suffix for path in out] == [".cfg"]

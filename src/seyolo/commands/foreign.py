@@ -139,7 +139,9 @@ def _sort_files(line: Line) -> None:
     for file in line.files:
         if WEIGHTS.fullmatch(file):
             settings["weights"] = [file]
-        elif file.endswith(".data") or (file.endswith((".yaml", ".yml")) and "data" not in settings):
+            if line.verb in MODEL_AND_FILES and not any(name.endswith(".cfg") for name in line.files):
+                settings.setdefault("model", [str(Path(file).with_suffix(".cfg"))])
+        elif file.endswith(".data") or ("data" not in settings and _is_data(file, line.verb)):
             settings["data"] = [file]
         elif "model" not in settings and not MEDIA.fullmatch(file):
             settings["model"] = [file]
@@ -152,6 +154,15 @@ def _sort_files(line: Line) -> None:
         settings["model"] = [weights]
         if WEIGHTS.fullmatch(weights):
             settings |= {"model": [str(Path(weights).with_suffix(".cfg"))], "weights": [weights]}
+
+
+def _is_data(file: str, verb: str) -> bool:
+    """Tells whether a word is a description of a data set, or for training a folder or an archive."""
+    if file.endswith((".yaml", ".yml")) or verb not in TRAINING:
+        return file.endswith((".yaml", ".yml"))
+    is_archive = file.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz"))
+    is_named = is_zoo_name(file) or re.fullmatch(r"yolo\w*", file) is not None
+    return is_archive or Path(file).is_dir() or not (Path(file).suffix or is_named)
 
 
 def _name_classes(line: Line) -> None:

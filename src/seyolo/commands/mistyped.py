@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 
 from cyclopts import (
     App,
+    CoercionError,
     CycloptsError,
     MissingArgumentError,
     UnknownCommandError,
@@ -52,10 +54,14 @@ OTHER_WORDS = {
     "mo": "seyolo export MODEL MODEL.xml",
     "darknet2onnx": TO_EXPORT, "import": TO_EXPORT, "readnetfromdarknet": TO_EXPORT, "readnet": TO_EXPORT,
     "object_detection": "seyolo detect MODEL IMAGES",
+    "compare": "seyolo report RUN RUN",
     "darknet": "seyolo detect MODEL.cfg IMAGES",
     "yolo": "seyolo detect MODEL IMAGES",
     "label": "seyolo data label MODEL IMAGES OUT", "view": "seyolo data view DATA",
 }  # fmt: skip
+NO_PARTIAL = (
+    "training on trained weights takes the layers that fit: seyolo train --model MODEL.cfg --weights FILE"
+)
 """A line for words of other programs that stand where a verb would."""
 
 
@@ -84,6 +90,8 @@ def _mistyped(error: CycloptsError, words: Sequence[str], app: App, with_example
     if is_dry and words[0] in TRAINING:
         return f"{words[0]} {NO_DRY_RUN}"
     text = str(error)
+    if isinstance(error, CoercionError) and (comma := re.search(r'"(\d*),(\d+)" into (float|int)', text)):
+        text = f"{text.rstrip('.')}; write {comma[1]}.{comma[2]}"
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
@@ -101,6 +109,8 @@ def _missing(error: MissingArgumentError) -> str:
 def _unknown_verb(words: Sequence[str], app: App) -> str:
     known = [name for name in app if not name.startswith("-")]
     word = words[1] if words[0] == "data" else words[0]
+    if word == "partial":
+        return f"there is no verb partial; {NO_PARTIAL}"
     if (line := OTHER_WORDS.get(word.lower().removesuffix(".py"))) is not None:
         return f"there is no verb {word}; in seyolo: {line}"
     near = difflib.get_close_matches(word, known, 1)

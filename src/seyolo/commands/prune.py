@@ -11,7 +11,7 @@ import seyolo
 from seyolo.commands.output import Json, check_new, check_target, remark, show, table
 from seyolo.opening.description import darknet_files
 from seyolo.options.parameters import Flag
-from seyolo.options.prune import PruneOptions
+from seyolo.options.prune import PruneOptions, check_slim_ending
 from seyolo.progress import console_progress
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import latency_text
@@ -34,6 +34,7 @@ def prune(
         json: write the plan here as JSON, too; - is stdout.
     """
     check_target(json)
+    check_slim_ending(out)
     check_network(model, options.weights)
     progress = console_progress()
     plan_path = seyolo.api.plan_path(out)

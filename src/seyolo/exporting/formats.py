@@ -16,7 +16,7 @@ from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.options.export import FileOptions
+from seyolo.options.export import FileOptions, export_ending
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.runtime.protocol import ForRuntime, Runtime
 from seyolo.torchnet.build import DarknetModel
@@ -27,19 +27,18 @@ class Format:
     """One export format; `write` returns what it wrote, its images calibrate int8."""
 
     title: str  # its name in messages
-    files: str  # behind the ending in messages
     write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], Written]
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
     runtime: Runtime | None = None  # which is needed to compare the file with the model
-    writers: tuple[str, ...] = ()  # further packages of its extra, by the names that Python imports
+    writers: tuple[str, ...] = ()  # of the extra RUNTIME-export, by the names that Python imports
     require: Callable[[DarknetModel, Path, FileOptions], None] = lambda *_: None  # refuses others
 
     def require_packages(self, path: Path) -> None:
         """Refuses (BackendError) to write the file of a path where a package is missing."""
         if self.runtime is not None:
-            kind = RUNTIMES[self.runtime]
+            kind, extra = RUNTIMES[self.runtime], f"{self.runtime}-export" if self.writers else ""
             for package in (kind.module, *self.writers):
-                with kind.needed_by(path, package):
+                with kind.needed_by(path, package, extra=extra):
                     import_module(package)
 
     def check(self, model: DarknetModel, path: Path, options: FileOptions) -> None:
@@ -100,10 +99,7 @@ def export(
 
 def checked_format(path: Path, options: FileOptions) -> Format:
     """Returns the format of a path's ending; a UsageError refuses an unknown ending or a missing option."""
-    chosen = next((kind for ending, kind in FORMATS.items() if path.name.endswith(ending)), None)
-    if chosen is None:
-        *names, last = (f"{ending}{kind.files}" for ending, kind in FORMATS.items())
-        raise UsageError(f"{path}: a model is exported to {', '.join(names)} or {last}")
+    chosen = FORMATS[export_ending(path)]
     for option, phrase in PHRASES.items():
         if getattr(options, option) and option not in chosen.options:
             others = [ending for ending, kind in FORMATS.items() if option in kind.options]
@@ -140,14 +136,14 @@ def _imported(name: Runtime) -> Callable[..., Written]:
 
 
 def _by_converter(
-    title: str, files: str, name: Runtime, options: Collection[str] = (), writers: tuple[str, ...] = ()
+    title: str, name: Runtime, options: Collection[str] = (), writers: tuple[str, ...] = ()
 ) -> Format:
     """Returns the format of a runtime whose converter tells which networks it cannot hold."""
 
     def require(model: DarknetModel, path: Path, file_options: FileOptions) -> None:
         check_converted(model, path, file_options, import_module(f"seyolo.exporting.{name}").convert)
 
-    return Format(title, files, _imported(name), frozenset(options), name, writers, require)
+    return Format(title, _imported(name), frozenset(options), name, writers, require)
 
 
 def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> Written:
@@ -164,18 +160,15 @@ PHRASES = {  # the fields of `FileOptions` in messages
 }
 WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
 FORMATS = {  # by their endings
-    ".onnx": Format("ONNX", "", export_onnx, frozenset(PHRASES)),
-    ".xml": Format(
-        "OpenVINO", " (with .bin beside it)", _imported("openvino"), frozenset({"half", "int8"}), "openvino"
-    ),
-    ".ncnn.param": _by_converter("ncnn", " (with .bin and .json)", "ncnn", {"half"}, ("pnnx",)),
-    ".mnn": _by_converter("MNN", " (with .json)", "mnn"),
-    ".tflite": _by_converter("LiteRT", " (with .json)", "litert", {"half", "int8"}),
+    ".onnx": Format("ONNX", export_onnx, frozenset(PHRASES)),
+    ".xml": Format("OpenVINO", _imported("openvino"), frozenset({"half", "int8"}), "openvino"),
+    ".ncnn.param": _by_converter("ncnn", "ncnn", {"half"}, ("pnnx",)),
+    ".mnn": _by_converter("MNN", "mnn"),
+    ".tflite": _by_converter("LiteRT", "litert", {"half", "int8"}),
     ".cfg": Format(
         "Darknet",
-        " (with .weights)",
         lambda model, path, *_: Written(export_darknet(model, path)),
         require=lambda model, *_: require_darknet(model.network),
     ),
-    CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
+    CHECKPOINT: Format("a checkpoint", _write_checkpoint),
 }

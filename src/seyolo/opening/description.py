@@ -14,8 +14,7 @@ from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import ModelError, UsageError
 from seyolo.options.model import ModelOptions
-from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_ONNX
-from seyolo.runtime.foreign import finished_advice, foreign_advice
+from seyolo.runtime.foreign import OF_A_RUN, finished_advice, foreign_advice
 from seyolo.runtime.shipped import is_checkpoint, network_path, shipped_names
 
 CHECKPOINT = ".safetensors"
@@ -29,10 +28,6 @@ class Attention:
     at: tuple[str, ...] = ("residual",)
     reduction: int = 16
     join: Join = "scale"
-
-
-OF_A_RUN = (SLIM_ONNX, SLIM_CHECKPOINT, BEST_FILE)
-"""Models in the folder of a run of `slim` or `train`, for a user who named the folder."""
 
 
 def darknet_files(cfg: Path) -> tuple[Path, Path, Path]:
@@ -66,7 +61,8 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     if path.suffix == ".cfg":
         return read_cfg(path), None
     if path.suffix == ".weights":
-        advice = "give its .cfg as the model and this as weights"
+        cfg = path.with_suffix(".cfg")
+        advice = f"give {cfg}" if cfg.is_file() else "give its .cfg as the model and this as weights"
         raise UsageError(f"{path}: weights alone are no model; {advice}")
     if way_on := foreign_advice(path) or finished_advice(path):
         raise UsageError(way_on)
@@ -75,10 +71,9 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
         advice = f"its models are {' and '.join(inside)}" if inside else "give a model, not a folder"
         raise UsageError(f"{path}: is a folder; {advice}")
     if path.suffix or path.exists():
-        message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
-        raise UsageError(
-            f"{message}, or one of {', '.join(ZOO)} (a gate in front, as in se-yolov3, @WIDTH behind)"
-        )
+        runs = "detect, val and benchmark take .onnx, .xml, .ncnn.param, .mnn and .tflite, too"
+        zoo = f"one of {', '.join(ZOO)} (a gate in front, as in se-yolov3, @WIDTH behind)"
+        raise UsageError(f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint, hand, or {zoo}; {runs}")
     if near := difflib.get_close_matches(str(model), shipped_names(), 1):
         raise ModelError(
             f"there is no model {str(model)!r}; did you mean {near[0]}, which comes with seyolo?"

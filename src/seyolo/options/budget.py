@@ -54,6 +54,7 @@ class Budget(ABC):
 
     kind: ClassVar[str]
     examples: ClassVar[str]  # budgets of the kind, as help texts show them
+    least: ClassVar[int] = 1_000  # a number below is meant as a share
     by_threshold: ClassVar[bool] = False
     """One threshold on importance decides, as published: no block is removed and no evenness is added."""
 
@@ -73,8 +74,10 @@ class Budget(ABC):
             cls.check_percent(text, number)
             return cls(number / 100, is_share=True)
         number *= _UNITS[unit.lower()]
-        if number < 1:
-            raise UsageError(f"budget {text!r}: less than one; for a share write a percentage, e.g. 30%")
+        if number < cls.least:
+            share = number * 100 if number < 1 else number if number <= 100 else 30
+            advice = f"for a share write {cls.kind}={share:g}%"
+            raise UsageError(f"budget {text!r}: less than {cls.least:,} {cls.kind}; {advice}")
         return cls(number, is_share=False)
 
     @classmethod
@@ -143,6 +146,7 @@ class ChannelsBudget(Budget):
 
     kind = "channels"
     examples = "channels=85% (removed)"
+    least = 1
     by_threshold = True
 
     def cost(self, counted: Counted) -> Callable[[IntArray], float]:
@@ -241,6 +245,8 @@ def _parse(text: str) -> Budget:
     kind = KINDS.get(name.lower())
     if not equals or kind is None:
         form = f"KIND=AMOUNT with a kind of {', '.join(KINDS)}, e.g. macs=30%"
+        if name.lower() in ("flops", "gflops", "ops") or (not equals and _AMOUNT.fullmatch(name)):
+            form = f"{form}; did you mean macs={amount or name}?"
         raise UsageError(f"budget {text!r}: expected {form}")
     return kind.parse(text, amount)
 

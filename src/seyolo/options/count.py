@@ -54,6 +54,9 @@ def parse_area(text: str) -> Area:
     if len(lengths) % 2 or not is_enough:
         wanted = "two points" if kind == "line" else "at least three points"
         raise UsageError(f"--count {text}: a {kind} has {wanted}, each with x and y, such as {EXAMPLES}")
+    if not any(length.is_percent or length.value > 1 for length in lengths):
+        shares = f"{kind}:{','.join(f'{100 * length.value:g}%' for length in lengths)}"
+        raise UsageError(f"--count {text}: coordinates are pixels; write shares of the frame as {shares}")
     if len(set(corners)) < len(corners):
         raise UsageError(f"--count {text}: two of the points are the same")
     return Area(text, "line" if kind == "line" else "zone", corners)

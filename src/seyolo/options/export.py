@@ -11,6 +11,21 @@ from seyolo.options.parameters import Flag, Size, check_size
 from seyolo.options.tile import TileOptions, check_tiles
 from seyolo.runtime.protocol import ForRuntime
 
+ENDINGS = {
+    ".onnx": "", ".xml": " (with .bin beside it)", ".ncnn.param": " (with .bin and .json)",
+    ".mnn": " (with .json)", ".tflite": " (with .json)", ".cfg": " (with .weights)", ".safetensors": "",
+}  # fmt: skip
+"""Endings of the export formats, with the files beside."""
+
+
+def export_ending(path: Path) -> str:
+    """Returns which of `ENDINGS` a path has; a UsageError refuses another one."""
+    for ending in ENDINGS:
+        if path.name.endswith(ending):
+            return ending
+    *names, last = (ending + beside for ending, beside in ENDINGS.items())
+    raise UsageError(f"{path}: a model is exported to {', '.join(names)} or {last}")
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ class PruneOptions(ModelOptions, TileOptions):
     """prune by this plan instead; edit kept, removed and blocks_removed in it as you like."""
 
     dry_run: Flag = False
-    """write the plan and nothing else; it shows what every group keeps, and parameters, MACs and latency.
-    With --plan, what an edited plan gives."""
+    """write the plan and nothing else; it shows what every group keeps, parameters and MACs, and latency
+    where a budget limits it. With --plan, what an edited plan gives."""
 
     cut: CutOptions = DEFAULT_CUT
     """options of the plan."""
@@ -84,3 +84,11 @@ class PruneOptions(ModelOptions, TileOptions):
     def plan_options(self) -> CutOptions:
         """Returns the options of the plan."""
         return replace(self.cut, blocks=self.cut.blocks and not self.keep_blocks)
+
+
+def check_slim_ending(out: Path) -> None:
+    """Raises UsageError for a file that `prune` does not write."""
+    if out.suffix not in (".safetensors", ".cfg"):
+        cfg = out.with_suffix(".cfg")
+        advice = f"write {cfg}, then: seyolo export {cfg} {out}"
+        raise UsageError(f"{out}: a slim model is written as .safetensors or .cfg; {advice}")

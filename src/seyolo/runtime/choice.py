@@ -58,10 +58,10 @@ class RuntimeKind:
         return "opencv-python-headless" if self.module == "cv2" else self.module.lower().replace("_", "-")
 
     def needed_by(
-        self, what: object, package: str = "", *, instead: str = ""
+        self, what: object, package: str = "", *, extra: str = "", instead: str = ""
     ) -> AbstractContextManager[None]:
-        """Turns its missing package, or another of its extra, into a BackendError, as `needing` does."""
-        install = f"seyolo[{self.extra}]" if self.extra else self.package
+        """Turns its missing package, or another of an extra, into a BackendError, as `needing` does."""
+        install = f"seyolo[{extra or self.extra}]" if self.extra else self.package
         title = self.title if package in ("", self.module) else package
         return needing(package or self.module, what, install, title=title, instead=instead)
 

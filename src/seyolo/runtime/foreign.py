@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_ONNX
+
 PICKLED = (".pt", ".pth", ".ckpt", ".torchscript")
 """Files of PyTorch, which run Python code when they are opened."""
 OTHERS = {
@@ -20,6 +22,11 @@ OTHERS = {
     ".hef": "is made for a chip of Hailo",
     ".rknn": "is made for a chip of Rockchip",
 }
+BESIDE = {".bin": (".param", ".xml")}
+"""Files that hold the weights of another one, with its endings."""
+REPORTS = (".html", "results.json", "curves.json")
+OF_A_RUN = (SLIM_ONNX, SLIM_CHECKPOINT, BEST_FILE)
+"""Models in the folder of a run of `slim` or `train`."""
 TO_ONNX = (
     "give the .onnx of that model, which seyolo reads (Ultralytics: yolo export model=best.pt format=onnx)"
 )
@@ -45,6 +52,12 @@ def foreign_advice(model: str | Path) -> str | None:
     """Returns what a model file of another program is, and what to do; None for one of ours or unknown."""
     path = Path(model)
     ending = path.suffix.lower()
+    if ending in BESIDE or path.name.endswith(REPORTS):
+        near = [path.with_suffix(other) for other in BESIDE.get(ending, ())]
+        near = near or [path.with_name(name) for name in OF_A_RUN]
+        found = next((file for file in near if file.is_file()), None)
+        way = f"give {found}" if found else f"give the model itself, such as {near[0].name}"
+        return f"{path}: is no model by itself; {way}"
     if ending in PICKLED:
         way = f"write it as .onnx, which seyolo reads (Ultralytics: {onnx_command(path)})"
         return f"{path}: holds Python code of PyTorch, which seyolo does not run; {way}"

@@ -10,13 +10,13 @@ from seyolo.data.datasets import Dataset, load_images
 from seyolo.errors import PlanError, UsageError, counted
 from seyolo.files import write_text
 from seyolo.letterbox import Fit
-from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import input_size, open_model, resized, save
+from seyolo.options.budget import LATENCY_BACKENDS
 from seyolo.options.cut import CutOptions
 from seyolo.options.cut import Importance as ImportanceName
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
-from seyolo.options.prune import PruneOptions
+from seyolo.options.prune import PruneOptions, check_slim_ending
 from seyolo.options.tile import check_tiled_data
 from seyolo.progress import Progress, Silent, TimedStages, tell
 from seyolo.pruning.importance.importance import Importance
@@ -36,7 +36,6 @@ from seyolo.verbs.calibration import (
 from seyolo.verbs.readiness import scales_of_cut
 
 STAGES_S = {MEASURING: 1.0, RANKING: 0.25}  # of a plan, relative; what the repair takes, only the plan tells
-FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -69,9 +68,7 @@ def plan_file(
     progress: Progress | None = None,
     **keywords: Unpack[PruneKeywords],
 ) -> Plan:
-    """Writes and draws the plan of a cut, and prunes nothing.
-
-    Latency on ONNX Runtime is predicted and measured, besides that on the backend of a budget.
+    """Writes and draws the plan of a cut, and prunes nothing; latency is measured for a budget of it.
 
     Args:
         model, options, importance, plan, dataset, progress, keywords: as in `prune_file`.
@@ -86,9 +83,10 @@ def plan_file(
     job = _Job("plan_file", model, options=options, keywords=given, plan=plan, dataset=dataset)
     planner = job.planner(job.timed(progress, repairs=False))
     if job.plan is None:
-        made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
+        made = planner.plan(job.options.budgets)
     else:
-        made = planner.timed(recounted_plan(planner.network, job.plan), FORECAST_BACKENDS)
+        made = recounted_plan(planner.network, job.plan)
+        made = planner.timed(made, [name for name in LATENCY_BACKENDS if name in job.plan.latency_ms])
     _write_plan(Path(path), made, job.dense)
     tell(progress, scales_of_cut(job.dense, made))
     return made
@@ -133,10 +131,7 @@ def prune_file(
         ('norm', True)
     """
     out = Path(out)
-    if out.suffix not in (CHECKPOINT, ".cfg"):
-        cfg = out.with_suffix(".cfg")
-        advice = f"write {cfg}, then: seyolo export {cfg} {out}"
-        raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg; {advice}")
+    check_slim_ending(out)
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
     given: dict[str, Any] = {**keywords, "importance": importance}

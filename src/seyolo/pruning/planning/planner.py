@@ -58,12 +58,11 @@ class Planner:
         self._model, self._is_warned = model, False
         self._importance = importance or named_importance(options.importance, Material(options.tied))
 
-    def plan(self, budgets: Sequence[Budget], backends: Iterable[str] = ()) -> Plan:
+    def plan(self, budgets: Sequence[Budget]) -> Plan:
         """Returns the plan that meets all budgets; a latency holds as measured on the planned network.
 
         Args:
             budgets: as `parse_budgets` returns them.
-            backends: the plan is predicted and measured on these, too.
 
         Raises:
             BudgetError: a budget cannot be met, with the nearest that can; or it is met already; or nothing
@@ -72,7 +71,7 @@ class Planner:
             BackendError: a backend does not run this network.
         """
         prunable_groups(self._ranked, self.options)  # is refused before minutes of measurement
-        self._make_tables([*backends, *(b.backend for b in budgets if isinstance(b, LatencyBudget))])
+        self._make_tables(budget.backend for budget in budgets if isinstance(budget, LatencyBudget))
         latency = next((budget for budget in budgets if isinstance(budget, LatencyBudget)), None)
         if latency is None:
             plan = self.timed(self.predicted(budgets), self.tables)
