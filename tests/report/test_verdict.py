@@ -99,8 +99,8 @@ def test_only_the_slim_network_has_not_learned() -> None:
     [
         (("macs=60%",), "--budget macs=80%"),
         (("macs=70%",), "--budget macs=85%"),
-        (("params=1",), "--budget params=1.5"),
-        (("macs=80", "latency=9ms@torch"), "--budget macs=90,latency=9.5ms@torch"),
+        (("params=1K",), "--budget params=1.5K"),
+        (("macs=80K", "latency=9ms@torch"), "--budget macs=90K,latency=9.5ms@torch"),
         (("latency=9ms@opencv",), "--budget latency=13.5ms@opencv"),  # where dense was not timed
         (("channels=85%,macs=100%",), "--budget channels=65%,macs=100%"),
         (("macs=100%",), ""),
@@ -108,7 +108,9 @@ def test_only_the_slim_network_has_not_learned() -> None:
     ],
 )
 def test_the_budget_to_try_leaves_more(given: tuple[str, ...], advice: str) -> None:
-    assert looser_budgets(replace(run(0.8, 0.1), budget=given)) == advice
+    results = run(0.8, 0.1)
+    stages = tuple(replace(one, macs=1000 * one.macs, params=1000 * one.params) for one in results.stages)
+    assert looser_budgets(replace(results, stages=stages, budget=given)) == advice
 
 
 def test_a_budget_that_cannot_be_looser_is_no_reason() -> None:
