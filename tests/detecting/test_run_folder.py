@@ -44,8 +44,12 @@ def test_a_run_from_start_to_end(tmp_path: Path) -> None:
     assert rows == [{"picture": "a.jpg"}, {"picture": "b.jpg"}]
     with pytest.raises(UsageError, match="finished"):
         folder.resume()
+    RunFolder(folder.path, Shard(1, 2)).start({}).close()
+    assert {path.name for path in folder.path.iterdir()} > set(names), "of another worker"
     folder.start({"model": "z.onnx"}).close()  # anew, over the finished one
     assert folder.config() == {"model": "z.onnx"}
+    left = {"config.json", "detections.1-of-2.partial.jsonl", "detections.partial.jsonl"}
+    assert {path.name for path in folder.path.iterdir()} == left, "tables of two runs"
 
 
 def test_workers_do_not_meet(tmp_path: Path) -> None:

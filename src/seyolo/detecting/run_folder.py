@@ -96,12 +96,17 @@ class RunFolder:
         return runtime if same and isinstance(runtime, str) else None
 
     def start(self, config: Mapping[str, Any]) -> Journal:
-        """Starts a new run and returns its journal; raises UsageError where there is an interrupted run."""
+        """Starts a new run and returns its journal; raises UsageError where there is an interrupted run.
+
+        The tables that a finished run left are removed, so that all tables are of one run.
+        """
         if self._partial.is_file() and self._partial.stat().st_size > 0:
             advice = f"give another --out, or remove {self._partial.name}"
             resume = f"continue it with --resume {self.path}"
             raise UsageError(f"{self.path}: holds an interrupted run; {resume}, {advice}")
         self.write_config(config)
+        for kind in ("json", "csv", "coco", "jsonl"):
+            self.table(kind).unlink(missing_ok=True)
         self._tidy()
         return Journal(self._partial)
 
