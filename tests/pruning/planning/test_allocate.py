@@ -167,7 +167,7 @@ def test_impossible_budgets_name_the_nearest() -> None:
     nearest = str(caught.value).split("nearest budget is --budget ")[1].split(",")[0]
     groups, kept = cut(network, nearest)
     assert len(counts_of(kept)) == len(groups.groups)
-    for budget in ("params=10", "channels=99%", "channels=100k"):
+    for budget in ("params=1K", "channels=99%", "channels=100k"):
         kind = budget.split("=", maxsplit=1)[0]
         with pytest.raises(BudgetError, match=f"nearest budget is --budget {kind}=") as caught:
             cut(network, budget)

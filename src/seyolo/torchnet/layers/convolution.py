@@ -94,7 +94,7 @@ class ConvolutionLayer(nn.Module):
         return self.activation(self.bn(convolved))  # type: ignore[no-any-return]
 
     def _convolve(self, x: Features) -> Features:
-        """Convolves; on a CPU a depthwise one with a stride or a kernel above 3 in float32 for gradients.
+        """Returns the convolution; for gradients on a CPU a strided or large depthwise one is float32.
 
         In bfloat16 torch takes 5 to 50 times as long for the gradient of the input where there is a stride,
         and 4 to 6 times for that of the kernel where it is larger than 3.
