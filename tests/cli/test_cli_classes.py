@@ -64,7 +64,8 @@ def test_training_moves_the_rows_of_the_heads_with_the_names(run: Run, tmp_path:
         outcome = run("train", "--data", data, *model, *still, "--name", f"w{number}")
         warnings = [line for line in outcome.err.splitlines() if line.startswith("warning")]
         assert outcome.code == 0, outcome
-        assert not [line for line in warnings if not re.search(r"\d (steps|training image|box|objects)", line)]
+        usual = r"\d (steps|training image|box|objects)"
+        assert not [line for line in warnings if not re.search(usual, line)]
         before, after = (
             read_checkpoint(path) for path in (first, tmp_path / f"runs/train/w{number}/last.safetensors")
         )
