@@ -26,6 +26,7 @@ from seyolo.commands.foreign_line import (
     read_words,
 )
 from seyolo.darknet.zoo import DEFAULT_MODEL, QUICK_MODEL, is_zoo_name
+from seyolo.data.unpacking import is_archive
 from seyolo.options.training import OptimizerName
 from seyolo.runtime.foreign import PICKLED, finished_advice, foreign_advice, onnx_command
 from seyolo.runtime.shipped import shipped_advice
@@ -158,11 +159,11 @@ def _sort_files(line: Line) -> None:
 
 def _is_data(file: str, verb: str) -> bool:
     """Tells whether a word is a description of a data set, or for training a folder or an archive."""
-    if file.endswith((".yaml", ".yml")) or verb not in TRAINING:
-        return file.endswith((".yaml", ".yml"))
-    is_archive = file.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz"))
+    path = Path(file)
+    if path.suffix in (".yaml", ".yml") or verb not in TRAINING:
+        return path.suffix in (".yaml", ".yml")
     is_named = is_zoo_name(file) or re.fullmatch(r"yolo\w*", file) is not None
-    return is_archive or Path(file).is_dir() or not (Path(file).suffix or is_named)
+    return is_archive(path) or path.is_dir() or not (path.suffix or is_named)
 
 
 def _name_classes(line: Line) -> None:

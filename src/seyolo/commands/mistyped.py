@@ -59,10 +59,10 @@ OTHER_WORDS = {
     "yolo": "seyolo detect MODEL IMAGES",
     "label": "seyolo data label MODEL IMAGES OUT", "view": "seyolo data view DATA",
 }  # fmt: skip
+"""A line for words of other programs that stand where a verb would."""
 NO_PARTIAL = (
     "training on trained weights takes the layers that fit: seyolo train --model MODEL.cfg --weights FILE"
 )
-"""A line for words of other programs that stand where a verb would."""
 
 
 def answer(error: BaseException, words: Sequence[str], app: App) -> str:

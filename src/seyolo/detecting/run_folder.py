@@ -26,6 +26,7 @@ from seyolo.json_files import Positive, from_json, read_json
 from seyolo.runs import LOCK_FILE, existing_run, locked
 
 CONFIG = "config.json"
+TABLES = ("json", "jsonl", "csv", "coco")
 OF_ONE_WORKER = ("runtime", "threads", "batch")
 
 
@@ -105,7 +106,7 @@ class RunFolder:
             resume = f"continue it with --resume {self.path}"
             raise UsageError(f"{self.path}: holds an interrupted run; {resume}, {advice}")
         self.write_config(config)
-        for kind in ("json", "csv", "coco", "jsonl"):
+        for kind in TABLES:
             self.table(kind).unlink(missing_ok=True)
         self._tidy()
         return Journal(self._partial)
@@ -141,7 +142,7 @@ class RunFolder:
         return values
 
     def table(self, kind: str) -> Path:
-        """Returns the path of a table: `json`, `jsonl`, `csv` or `coco`."""
+        """Returns the path of a table, by its kind in `TABLES`."""
         ending = "coco.json" if kind == "coco" else kind
         return self.path / f"detections{self.shard.tag}.{ending}"
 

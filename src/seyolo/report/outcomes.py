@@ -28,12 +28,11 @@ class SlimOutcome(dict[str, Any]):
         self.folder = folder
 
     def __repr__(self) -> str:
-        verdict, said = self._said()
+        verdict, said = self._said(SlimResults.from_json(self))
         return f"<SlimOutcome: {' '.join([*verdict.harm, said])}; {self.folder}>"
 
-    def _said(self) -> tuple[Verdict, str]:
+    def _said(self, results: SlimResults) -> tuple[Verdict, str]:
         """Returns the verdict, and the change in one line."""
-        results = SlimResults.from_json(self)
         verdict = slim_verdict(results, read_start(self.folder))
         return verdict, summary(results, verdict)
 
@@ -43,7 +42,7 @@ class SlimOutcome(dict[str, Any]):
         tables = _parts_html([stage_table(results), *slim_classes(results).parts()])
         images = [file_html(self.folder / name, name) for name in ("channels.png", "samples.jpg")]
         report = line_html(f"all of it on one page: {self.folder / 'report.html'}")
-        verdict, said = self._said()
+        verdict, said = self._said(results)
         return "".join([*map(head_html, [*verdict.lines(), said]), tables, *images, report])
 
 

@@ -166,21 +166,18 @@ def _measure_cuts(
 ) -> tuple[list[Cut], float]:
     """Returns the cuts with their latencies, and the median noise of those, a share."""
     dense, *choices = _trial_cuts(prunable, multiple)
-    pairs: list[tuple[float, float]] = []
-    noises: list[float] = []
+    pairs: list[list[Timing]] = []
     with progress.task(f"measuring latency on {backend}", len(choices)) as advance:
         for counts in choices:
             masks = keep_masks(prunable.groups, [np.arange(count) for count in counts])
             removed = [block.shortcut for block in prunable.blocks if block.is_gone(counts)]
-            beside, own = measure([file, cut(file, masks, removed)], backend, REPEATS)
-            pairs.append((beside.p50_ms, own.p50_ms))
-            noises += [beside.noise, own.noise]
+            pairs.append(measure([file, cut(file, masks, removed)], backend, REPEATS))
             advance(1, "")
-    usual = float(np.median([beside for beside, _ in pairs]))
-    shares = [1.0, *(ms / beside for beside, ms in pairs)]
+    usual = float(np.median([beside.p50_ms for beside, _ in pairs]))
+    shares = [1.0, *(own.p50_ms / beside.p50_ms for beside, own in pairs)]
     timed = zip([dense, *choices], shares, strict=True)
     cuts = [Cut(tuple(counts.tolist()), share * usual) for counts, share in timed]
-    return cuts, float(np.median(noises))
+    return cuts, float(np.median([timing.noise for pair in pairs for timing in pair]))
 
 
 def _trial_cuts(prunable: PrunableNetwork, multiple: int | None) -> list[IntArray]:
