@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seyolo.processor import has_bf16, processor_name, quota_cores, usable_cores
+from seyolo.processor import granted_cores, has_bf16, processor_name, quota_cores, usable_cores
 
 X86 = "processor\t: 0\nmodel name\t: AMD EPYC 7763: 64-Core\nflags\t\t: fpu avx2 {flags}\n\nprocessor\t: 1\n"
 
@@ -71,3 +71,16 @@ def test_cores_and_not_hyperthreads_count(tmp_path: Path, monkeypatch: pytest.Mo
     assert usable_cores(none, none) == 8  # no topology: each counts
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 4}, raising=False)  # taskset -c 0,1,4
     assert usable_cores(none, tmp_path) == 2
+
+
+def test_only_a_process_that_is_kept_from_cores_is_granted_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none, quota = tmp_path / "none", tmp_path / "cpu.max"
+    quota.write_text("200000 100000")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert granted_cores(none, tmp_path) is None
+    assert granted_cores(quota, tmp_path) == 2
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
+    assert granted_cores(none, tmp_path) == granted_cores(quota, tmp_path) == 1

@@ -31,6 +31,16 @@ def usable_cores(quota: Path = CPU_QUOTA, topology: Path = TOPOLOGY) -> int:
     return min(cores, quota_cores(quota) or cores)
 
 
+def granted_cores(quota: Path = CPU_QUOTA, topology: Path = TOPOLOGY) -> int | None:
+    """Returns how many cores this process may keep busy; None where nothing keeps it from any of them.
+
+    A process is kept to some by its affinity (`taskset`, Slurm, `docker --cpuset-cpus`) or by a quota.
+    """
+    all_cpus = os.cpu_count() or 1
+    kept = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) < all_cpus
+    return usable_cores(quota, topology) if kept else quota_cores(quota)
+
+
 def quota_cores(quota: Path = CPU_QUOTA) -> int | None:
     """Returns how many cores' time a container may take, at least 1; None without a limit."""
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +34,22 @@ def test_a_cfg_needs_its_weights(tmp_path: Path) -> None:
         open_backend(tmp_path / "net.cfg")
     with pytest.raises(BackendError, match=r"other\.weights: there is no such weights file"):
         open_backend(tmp_path / "net.cfg", tmp_path / "other.weights")
+
+
+PINNED = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[2])})
+from seyolo.runtime.choice import open_backend
+backend = open_backend(sys.argv[1])
+assert {max(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")} == {int(sys.argv[2])}
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_no_thread_leaves_the_cores_that_the_process_is_kept_to() -> None:
+    """ONNX Runtime pins its threads to cores of its own choice, and twice as many as there were cores."""
+    for cpu in sorted(os.sched_getaffinity(0))[:2]:
+        subprocess.run([sys.executable, "-c", PINNED, "hand", str(cpu)], check=True, timeout=60)
 
 
 def test_threads_are_at_least_one(tmp_path: Path) -> None:

@@ -426,5 +426,5 @@ def test_limits_that_let_nothing_through_are_refused(bounds: dict[str, float], p
 
 
 def test_workers_keep_every_core_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("seyolo.web.uploads.usable_cores", lambda: 8)
     assert [workers_for(threads) for threads in (1, 2, 3, 16)] == [8, 4, 2, 1]

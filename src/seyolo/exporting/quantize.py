@@ -44,6 +44,7 @@ from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement,
 from seyolo.exporting.rounding import fitted_kernels, put_kernels
 from seyolo.letterbox import Fit, Placement, to_tensor
 from seyolo.media.images import read_image
+from seyolo.processor import granted_cores
 from seyolo.runtime.inference import Infer, Thresholds, suppressed
 from seyolo.runtime.onnxruntime_backend import session_options
 from seyolo.translation import IMAGES, RAW
@@ -203,7 +204,7 @@ def on_onnxruntime(proto: onnx.ModelProto) -> Infer:
 
 
 def _open(proto: onnx.ModelProto) -> Any:
-    data, options = proto.SerializeToString(), session_options()
+    data, options = proto.SerializeToString(), session_options(granted_cores())
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, get_args
 
 from seyolo.errors import BackendError
 from seyolo.installing import pip_install
-from seyolo.processor import has_bf16, processor_name, quota_cores
+from seyolo.processor import granted_cores, has_bf16, processor_name
 from seyolo.runtime.foreign import foreign_advice
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
 from seyolo.runtime.shipped import is_shipped, model_path
@@ -100,7 +100,7 @@ def open_backend(
     if precision not in RUNTIMES[runtime].precisions:
         able = " or ".join(name for name, kind in RUNTIMES.items() if precision in kind.precisions)
         raise BackendError(f"{path}: {runtime} computes in float32, not in {precision}; use {able}")
-    threads = threads or quota_cores()  # of a container, which the runtimes do not know
+    threads = threads or granted_cores()  # no runtime knows a quota, ONNX Runtime no affinity
     usual = RUNTIMES[readers[0]].title
     instead = f", or leave the runtime out: the model runs on {usual}" if runtime != readers[0] else ""
     with RUNTIMES[runtime].needed_by(path, instead=instead):

@@ -5,7 +5,6 @@ Four of them are known at once; the time waits for a few measured training steps
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.train import TrainOptions
+from seyolo.processor import usable_cores
 from seyolo.progress import Progress, duration_text, tell
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import count_text
@@ -138,7 +138,7 @@ def _origin(options: SlimOptions | TrainOptions, model: DarknetModel) -> str:
 
 
 def _machine(start: RunStart) -> str:
-    threads = f"{counted(start.threads, 'thread')} on {counted(os.cpu_count() or 1, 'core')}"
+    threads = f"{counted(start.threads, 'thread')} on {counted(usable_cores(), 'core')}"
     processes = current_team().size
     team = f", {processes} processes" if processes > 1 else ""
     if start.device.startswith("cuda"):

@@ -8,7 +8,6 @@ shows to JPEG. File names are ignored.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -24,13 +23,14 @@ from seyolo.errors import DataError
 from seyolo.media.image_header import read_header
 from seyolo.media.images import ImageTooLargeError, decode_image
 from seyolo.options.detect import ServeOptions
+from seyolo.processor import usable_cores
 
 RETRY_AFTER_S = 1
 
 
 def workers_for(threads: int) -> int:
     """Returns the number of images that keep every core busy at this number of threads per image."""
-    return max(1, (os.cpu_count() or 1) // max(1, threads))
+    return max(1, usable_cores() // max(1, threads))
 
 
 class Uploads:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import tempfile
 from collections.abc import Sequence
@@ -33,6 +32,7 @@ from seyolo.darknet.sections import Convolutional
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.files import cache_root, write_json
 from seyolo.opening.network import save
+from seyolo.processor import usable_cores
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.cutting.cut import cut
 from seyolo.pruning.groups.atoms import FloatArray, IntArray
@@ -230,7 +230,7 @@ def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:
 
 def _cache_file(prunable: PrunableNetwork, backend: str, multiple: int | None) -> Path:
     release = installed_version(PACKAGES[backend]) or ""
-    machine = [platform.machine(), platform.node(), os.cpu_count()]
+    machine = [platform.machine(), platform.node(), usable_cores()]
     key = [prunable.fingerprint, backend, release, *prunable.size_hw, multiple, *machine]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
     return cache_root() / "latency" / f"{backend}-{name}.json"
