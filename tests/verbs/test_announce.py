@@ -290,6 +290,10 @@ BOXES = "warning: 9 boxes in val; AP on so few says little: move more labelled i
         ({"epochs": {"train": 70}, "steps": {"train": 360}}, []),  # judged by val alone
         ({"epochs": {"train": 70}, "steps": {"train": 360}, "boxes": {"test": 500}}, []),
         ({"images": {"train": 48, "val": 50, "test": 50}, "boxes": {"val": 99, "test": 100}}, [SPARSE]),
+        ({"images": {"train": 48, "val": 5}, "boxes": {"val": 9}}, [BOXES, SPARSE]),  # one line about val
+        ({"images": {"train": 48, "val": 5}, "boxes": {"val": 10}}, [SPARSE, FEW_VAL]),
+        ({"boxes": {"val": 9, "test": 23}}, [BOXES, SPARSE, TEST]),  # two lines about two splits
+        ({"epochs": {"train": 70}, "steps": {"train": 360}, "boxes": {"val": 9}}, [BOXES]),
         ({"images": {"train": 48, "val": 50, "test": 50}, "boxes": {"val": 99, "test": 0}}, [SPARSE, "val"]),
     ],
 )
