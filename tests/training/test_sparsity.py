@@ -28,6 +28,19 @@ def test_l1_adds_s_times_the_sign(model) -> None:
     assert bn.weight.grad[:3].tolist() == pytest.approx([0.01, -0.01, 0.0])
 
 
+def test_l1_presses_also_on_scales_that_the_published_scope_never_prunes() -> None:
+    model = build(zoo.yolov3(num_classes=1, width=0.125))  # with shortcuts
+    scales = sparse_scales(model)
+    prunable = {name for group in tied_scales(model.network) if len(group) == 1 for name, _ in group}
+    assert scales.keys() - prunable
+    for bn in scales.values():
+        bn.weight.grad = torch.zeros_like(bn.weight)
+    L1(0.01).before_step(model, 0.0)
+    for bn in scales.values():
+        assert bn.weight.grad is not None
+        assert bn.weight.grad.tolist() == pytest.approx([0.01] * len(bn.weight))
+
+
 def test_proximal_shrinks_by_lr_times_s_and_stops_at_zero(model) -> None:
     bn = next(iter(sparse_scales(model).values()))
     with torch.no_grad():

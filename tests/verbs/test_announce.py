@@ -15,11 +15,12 @@ import seyolo
 from helpers.stopping import StopIn
 from seyolo.data.datasets import load_dataset
 from seyolo.options.cut import CutOptions
-from seyolo.options.slim import SlimOptions
+from seyolo.options.slim import ControlName, SlimOptions
 from seyolo.progress import Advance, Silent, read_warnings
 from seyolo.results import RunStart, read_start
-from seyolo.verbs import slim_results, stages
+from seyolo.verbs import slim_results, slim_run, stages
 from seyolo.verbs.announce import shortage_lines
+from seyolo.verbs.calibration import plan_of
 
 MODEL = "yolov3-tiny@0.125"
 SMALL: dict[str, Any] = {"size": 64, "epochs": 1, "batch": 4}
@@ -116,6 +117,57 @@ def test_the_time_of_slim_counts_every_part(tiny_hands: Path, monkeypatch: pytes
     bare = replace(options, sparsity="steered", rounds=3, repair="none", cut=cut)
     found = stages.estimate_seconds(model, dataset, bare, 0.25, Silent())
     assert found["planning"] == pytest.approx(3 * 1.8 * measured + 2 * 0.6 * 6)
+
+
+def test_the_time_of_slim_counts_its_controls_beside_its_own_stages(
+    tiny_hands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "measure_step_seconds", lambda *_: 4.0)  # of 4 images
+    options = SlimOptions(data=tiny_hands, model=MODEL, size=64, epochs=2, batch=4, sparse_epochs=1)
+    options = replace(options, branch_epoch=1, finetune_epochs=3)  # slim sees 5 epochs
+    dataset, model = load_dataset(tiny_hands), seyolo.load(MODEL, num_classes=1)
+
+    def added(options: SlimOptions, *names: ControlName) -> dict[str, float]:
+        plain = stages.estimate_seconds(model, dataset, options, 0.25, Silent())
+        found = stages.estimate_seconds(model, dataset, replace(options, controls=names), 0.25, Silent())
+        assert plain.items() <= found.items()
+        return {part: seconds for part, seconds in found.items() if part not in plain}
+
+    whole_s = 5 * (3 * 4.0 + 0.6 * 6)
+    expected = {"dense control": whole_s, "scratch control": whole_s / 2}
+    assert added(options, "dense", "scratch", "int8") == pytest.approx(expected)
+    assert added(options, "int8") == pytest.approx({"dense control": whole_s})
+    assert list(added(options, "plain")) == ["plain sparse", "plain planning", "plain finetuned"]
+    given = replace(options, epochs=0)  # slim sees 4 epochs, and a control is still trained from scratch
+    assert added(given, "scratch") == pytest.approx({"scratch control": whole_s * 4 / 5 / 2})
+    equal = replace(options, finetune_epochs=0)
+    assert added(equal, "dense") == {"dense control": 0.0}  # the dense network saw as many images
+
+
+def test_a_finished_run_tells_the_time_of_the_controls_that_are_added(
+    tiny_hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "measure_step_seconds", lambda *_: 4.0)
+    left_s: list[float] = []
+    monkeypatch.setattr(slim_run, "announce_time", lambda _, __, place, ___: left_s.append(place.left_s))
+    options = SlimOptions(data=tiny_hands, model=MODEL, size=64, epochs=2, batch=4, sparse_epochs=1)
+    options = replace(
+        options, budget=("macs=80%",), finetune_epochs=1, controls=("dense", "scratch", "random")
+    )
+    progress = ToldBefore("nothing epoch 1/1")
+    run = slim_run.SlimRun(options, tmp_path, progress)
+    model, rough = run.starting_model(), plan_of(run.starting_model(), options, None)
+    for stage, epochs in options.stage_epochs().items():
+        (tmp_path / stage).mkdir()
+        (tmp_path / stage / "results.csv").write_text("epoch\n" * (1 + epochs))
+    (tmp_path / "controls" / "scratch").mkdir(parents=True)
+    (tmp_path / "controls" / "scratch" / "results.csv").write_text("epoch\n1\n")  # 1 of 3 epochs
+    (tmp_path / "pruned.safetensors").touch()
+    run.announce(model, rough, {"slim", "random"})
+    parts = stages.estimate_seconds(model, run.dataset, options, rough.macs / rough.dense_macs, Silent())
+    expected = parts["results"] + parts["dense control"] + parts["scratch control"] * 2 / 3
+    assert left_s == [pytest.approx(expected)]
+    assert "controls: dense, scratch, trained on as many images as slim" in progress.lines
 
 
 def test_weights_are_told_with_the_part_that_was_taken(tiny_hands: Path, tmp_path: Path) -> None:
@@ -223,6 +275,8 @@ FEW = RunStart(
 )
 SPARSE = "warning: sparsity training on 48 images destroys what given weights know: --sparse-epochs 0"
 TEST = "warning: 12 images of test with 23 objects are too few to tell a difference in AP: label more"
+FEW_VAL = "warning: 5 images of val with 10 objects are too few to tell a difference in AP: label more"
+BOXES = "warning: 9 boxes in val; AP on so few says little: move more labelled images to val"
 
 
 @pytest.mark.parametrize(
@@ -236,6 +290,10 @@ TEST = "warning: 12 images of test with 23 objects are too few to tell a differe
         ({"epochs": {"train": 70}, "steps": {"train": 360}}, []),  # judged by val alone
         ({"epochs": {"train": 70}, "steps": {"train": 360}, "boxes": {"test": 500}}, []),
         ({"images": {"train": 48, "val": 50, "test": 50}, "boxes": {"val": 99, "test": 100}}, [SPARSE]),
+        ({"images": {"train": 48, "val": 5}, "boxes": {"val": 9}}, [BOXES, SPARSE]),  # one line about val
+        ({"images": {"train": 48, "val": 5}, "boxes": {"val": 10}}, [SPARSE, FEW_VAL]),
+        ({"boxes": {"val": 9, "test": 23}}, [BOXES, SPARSE, TEST]),  # two lines about two splits
+        ({"epochs": {"train": 70}, "steps": {"train": 360}, "boxes": {"val": 9}}, [BOXES]),
         ({"images": {"train": 48, "val": 50, "test": 50}, "boxes": {"val": 99, "test": 0}}, [SPARSE, "val"]),
     ],
 )

@@ -78,7 +78,11 @@ class _Pressure(Sparsity):
 
 
 class L1(_Pressure):
-    """Adds s·sign(γ) to the gradient of every batch-normalisation scale (Liu 2017)."""
+    """Adds s·sign(γ) to the gradient of every batch-normalisation scale (Liu 2017).
+
+    Scales of layers that are never pruned are among them, as in that paper; some programs for YOLOv3 spare
+    those. docs/how-to/published-recipe.md was measured so.
+    """
 
     def before_step(self, model: DarknetModel, progress: float) -> None:
         for bn in _trained_scales(model).values():

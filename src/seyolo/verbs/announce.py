@@ -24,7 +24,7 @@ from seyolo.processor import usable_cores
 from seyolo.progress import Progress, duration_text, tell
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import count_text
-from seyolo.report.verdict import shortages, too_few
+from seyolo.report.verdict import ENOUGH_VAL_BOXES, shortages, too_few
 from seyolo.results import START_FILE, RunStart
 from seyolo.runtime.shipped import is_checkpoint
 from seyolo.sizes import USUAL_SIZE, input_text, size_hw
@@ -118,7 +118,9 @@ def shortage_lines(start: RunStart) -> list[str]:
     judged = "val" if "train" in start.steps else ""  # slim has a table of all splits
     labelled = [name for name, boxes in start.boxes.items() if boxes and name != "train"]
     splits = [name for name in labelled if name.startswith(judged)]
-    few = too_few(shown_split(splits), start) if splits else ""
+    split = shown_split(splits) if splits else ""
+    is_told = split == "val" and start.boxes[split] < ENOUGH_VAL_BOXES  # by `shortages`
+    few = too_few(split, start) if split and not is_told else ""
     if few:
         found.append(f"{few} are too few to tell a difference in AP: label more")
     return [f"warning: {line}" for line in found]

@@ -176,7 +176,7 @@ def _from_scratch(
     dense = stage_config(run.config, "dense")
     at_size = replace(dense, size=checked_size(size), snapshot_epoch=None, freeze=0)
     config = replace(at_size, epochs=finished.epochs)
-    folder, monitor = _folder(finished, name), Monitor(run.progress, title=name, clock=run.clock)
+    folder, monitor = _folder(finished, name), Monitor(run.progress, title=f"{name} control", clock=run.clock)
     trained = train(
         model, run.dataset, config, folder, state=saved_state(folder, config.epochs), monitor=monitor
     )

@@ -175,7 +175,9 @@ def _results(run: SlimRun) -> SlimResults:
     """Runs every stage that is not done, and writes results and report."""
     options, start = run.config, run.starting_model()
     rough = plan_of(start, options, None, run.progress)
-    run.announce(start, rough)
+    earlier = run.folder / RESULTS_FILE
+    rows = read_results(earlier).controls if earlier.exists() else ()
+    run.announce(start, rough, {row.control for row in rows})
     dense = run.dense(start)
     sparse = run.sparse(run.branch(dense))
     plan = run.plan(sparse)
@@ -186,8 +188,6 @@ def _results(run: SlimRun) -> SlimResults:
         del models["finetuned"]
     judgements = {name: run.judge(model, title=f"evaluating {name}") for name, model in models.items()}
     results = slim_results(run, models, plan, judgements)
-    earlier = run.folder / RESULTS_FILE
-    rows = read_results(earlier).controls if earlier.exists() else ()
     controls = options.chosen_controls()
     if controls:
         final, judgement = list(models.values())[-1], list(judgements.values())[-1]

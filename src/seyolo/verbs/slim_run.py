@@ -19,7 +19,7 @@ Every stage writes its result into the folder; a resumed run reads it back inste
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,21 +92,38 @@ class SlimRun:
         warn_of_small_boxes(self.dataset.split("train"), self.size_hw)
         return model_to_train(self.config, self.dataset, stage_config(self.config, "dense"))
 
-    def announce(self, model: DarknetModel, rough: Plan) -> None:
-        """Tells what the run will do; its time is estimated from a few measured training steps."""
+    def announce(self, model: DarknetModel, rough: Plan, done: Collection[str] = ()) -> None:
+        """Tells what the run will do; its time is estimated from a few measured training steps.
+
+        The controls in `done` have results.
+        """
         stages = self.config.stage_epochs()
         configs = {name: stage_config(self.config, name) for name in stages}
         start = run_start(self.config, self.dataset, model, configs)
         announce_task(start, self.dataset, model, self.progress)
+        if missing := [name for name in self.config.chosen_controls() if name not in done]:
+            self.progress.message(f"controls: {', '.join(missing)}, trained on as many images as slim")
         kept_share = rough.macs / rough.dense_macs
         seconds = estimate_seconds(model, self.dataset, self.config, kept_share, self.progress)
         self.clock = RunClock(seconds)
         start = replace(start, seconds=sum(seconds.values()))
-        done = sum(
-            seconds[name] * done_share(self._stage_folder(name), epochs) for name, epochs in stages.items()
-        )
-        place = Place(self.folder, "slim", start.seconds - done)
-        announce_time(start, self.dataset, place, self.progress)
+        left_s = sum(part_s * (1 - self._done_share(part, done)) for part, part_s in seconds.items())
+        announce_time(start, self.dataset, Place(self.folder, "slim", left_s), self.progress)
+
+    def _done_share(self, part: str, done: Collection[str]) -> float:
+        """Returns the finished share of a part of `estimate_seconds`: "sparse", "scratch control", ..."""
+        *control, stage = part.split()
+        folder = self.folder / "controls" / control[0] if control else self.folder
+        if stage == "results":
+            return 0.0
+        if control and control[0] in done:
+            return 1.0
+        if stage == "planning":
+            return float((folder / "pruned.safetensors").exists())
+        if stage == "control":
+            return done_share(folder, self.config.epochs_seen()["finetuned"])
+        place = folder / stage if control else self._stage_folder(stage)
+        return done_share(place, self.config.stage_epochs()[stage])
 
     def _stage_folder(self, stage: str) -> Path:
         return self.dense_folder if stage == "dense" else self.folder / stage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from seyolo.data.datasets import Dataset
@@ -99,7 +100,9 @@ def estimate_seconds(
     judged = sum(map(len, tested)) * EVALUATION_SHARE + TIMED
     quantized = QUANTIZED * min(USUAL_IMAGES, len(dataset.split("train")))
     results = RESULTS_S + image_s * ((2 + 3 * slim) * judged + slim * quantized)  # 3: pruned, slim and int8
-    return trained | {"results": results} | _control_seconds(options, configs["dense"], trained, slim)
+    whole = replace(configs["dense"], epochs=options.epochs_seen()["finetuned"])
+    whole_s = training_seconds(whole, dataset, step_s)
+    return trained | {"results": results} | _control_seconds(options, whole_s, trained, slim)
 
 
 def _planned_images(model: DarknetModel, dataset: Dataset, options: SlimOptions) -> float:
@@ -113,19 +116,18 @@ def _planned_images(model: DarknetModel, dataset: Dataset, options: SlimOptions)
 
 
 def _control_seconds(
-    options: SlimOptions, dense: TrainConfig, trained: Mapping[str, float], slim: float
+    options: SlimOptions, whole_s: float, trained: Mapping[str, float], slim: float
 ) -> dict[str, float]:
-    """Estimates the seconds of the controls, each trained on as many images as the slim network."""
-    whole_s = trained["dense"] / max(1, dense.epochs) * options.epochs_seen()["finetuned"]
+    """Estimates the seconds of the controls; a dense network trains in `whole_s` on as many images."""
     found: dict[str, float] = {}
     for name in options.chosen_controls():
         if name in ("random", "plain"):
             found |= {f"{name} {stage}": trained[stage] for stage in ("sparse", "planning", "finetuned")}
         elif name in ("dense", "int8"):
-            is_trained = dense.epochs == options.epochs_seen()["finetuned"] or "dense" in found
-            found[name] = 0.0 if is_trained else whole_s
+            is_trained = options.dense_epochs() == options.epochs_seen()["finetuned"]
+            found["dense control"] = 0.0 if is_trained else whole_s
         else:
-            found[name] = whole_s * slim
+            found[f"{name} control"] = whole_s * slim
     return found
 
 

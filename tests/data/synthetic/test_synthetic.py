@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
+from seyolo.data.near_duplicates import LEAST_SIMILARITY, Signatures, stacked, training_lines
 from seyolo.data.synthetic import dataset as synthetic
 from seyolo.data.synthetic.dataset import draw_scene, write_dataset
 from seyolo.data.synthetic.hand import pose_hand, random_hand
@@ -248,6 +249,44 @@ def test_the_same_seed_gives_the_same_bytes_whatever_else_is_drawn(tmp_path: Pat
     image = "images/train/000000.jpg"
     assert small[image] != other[image]
     assert small[image] != small["images/val/000000.jpg"]
+
+
+def test_a_near_duplicate_of_a_training_image_is_drawn_anew(tmp_path: Path) -> None:
+    size_px = (320, 320)
+
+    def drawn(split: str, *seeds: int, earlier: Signatures) -> bytes:
+        signatures.append(synthetic._write_image(tmp_path, f"{split}/{seeds[2]}", seeds, size_px, earlier))
+        return (tmp_path / f"images/{split}/{seeds[2]}.jpg").read_bytes()
+
+    signatures: list[np.ndarray] = []
+    for folder in ("images/train", "images/val", "labels/train", "labels/val"):
+        (tmp_path / folder).mkdir(parents=True)
+    drawn("train", 1, 0, 107, earlier=stacked([]))
+    train = stacked(signatures)
+    alone = drawn("val", 1, 1, 69, earlier=stacked([]))  # as versions drew it that did not compare
+    anew = drawn("val", 1, 1, 69, earlier=train)
+    assert anew != alone
+    assert drawn("val", 1, 1, 69, earlier=train) == anew
+    assert drawn("val", 1, 1, 70, earlier=train) == drawn("val", 1, 1, 70, earlier=stacked([]))
+    similarities = (stacked(signatures[1:]) @ train[0]).tolist()
+    assert similarities[0] == pytest.approx(0.886, abs=0.005)
+    assert max(similarities[1:]) < LEAST_SIMILARITY
+
+
+def test_no_image_is_a_near_duplicate_of_one_in_another_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_drawn = 0
+
+    def draw(generator: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal num_drawn
+        num_drawn += 1
+        return draw_scene(np.random.default_rng([num_drawn // 2]), height, width)  # each scene twice
+
+    monkeypatch.setattr(synthetic, "draw_scene", draw)
+    path = write_dataset(tmp_path / "hands", num_train=2, num_val=2, num_test=2, size_px=(96, 96))
+    assert training_lines(load_dataset(path)) == []
+    assert num_drawn > 6
 
 
 def test_an_empty_folder_is_filled_and_a_full_one_refused(tmp_path: Path) -> None:

@@ -1,20 +1,22 @@
 """Data set of synthetic hands: drawn images with exact boxes, for the demo and the tests.
 
 An image depends only on (seed, split, index), so the same seed gives the same bytes whatever is drawn before.
-Skin colour alone does not reveal a hand: backgrounds and distractors have it, too, and the light differs from
-image to image.
+Only a near-duplicate of an image of an earlier split is drawn anew. Skin colour alone does not reveal a hand:
+backgrounds and distractors have it, too, and the light differs from image to image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
+from seyolo.data.near_duplicates import Signatures, nearest, signature_of, stacked
 from seyolo.data.synthetic import paint
 from seyolo.data.synthetic.hand import random_hand
 from seyolo.data.synthetic.paint import Canvas, Floats, Image
@@ -27,6 +29,7 @@ NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)  # fraction of the images with 
 SMALLEST_HAND_PX, LARGEST_HAND_SHARE = 32.0, 0.6
 SMALLEST_SIDE_PX = 64
 LEAST_INSIDE_SHARE, LEAST_VISIBLE_SHARE = 0.5, 0.75
+MOST_DRAWN = 20  # times that an image is drawn at most
 
 
 def draw_scene(generator: Generator, height: int, width: int) -> tuple[Image, Floats]:
@@ -69,8 +72,8 @@ def write_dataset(
 ) -> Path:
     """Draws a data set in YOLO layout: `images|labels/<split>/<index>.jpg|.txt` and `data.yaml`.
 
-    `out` appears only when it is complete. The same arguments give the same bytes, and a larger `num_*` only
-    adds images.
+    `out` appears only when it is complete. The same arguments give the same bytes. A larger `num_*`
+    adds images, and changes only near-duplicates of them in later splits.
 
     Args:
         size_px: shortest and longest side; height and width are drawn from this range independently.
@@ -81,13 +84,15 @@ def write_dataset(
     counts = {"train": num_train, "val": num_val, "test": num_test}
     _check_arguments(counts, size_px, seed)
     total, done = sum(counts.values()), 0
+    signatures: list[NDArray[np.float32]] = []
     with output_folder(Path(out)) as folder:
         for number, (split, count) in enumerate(counts.items()):
             for kind in ("images", "labels"):
                 (folder / kind / split).mkdir(parents=True)
+            earlier = stacked(signatures)
             for index in range(count):
-                generator = np.random.default_rng([seed, number, index])
-                _write_image(folder, f"{split}/{index:06d}", generator, size_px)
+                seeds = [seed, number, index]
+                signatures.append(_write_image(folder, f"{split}/{index:06d}", seeds, size_px, earlier))
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -108,14 +113,23 @@ def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int
         raise UsageError(f"seed is {seed}; use 0 or more")
 
 
-def _write_image(folder: Path, name: str, generator: Generator, size_px: tuple[int, int]) -> None:
-    height, width = (int(side) for side in generator.integers(size_px[0], size_px[1] + 1, 2))
-    image, boxes_xyxy = draw_scene(generator, height, width)
-    quality = int(generator.integers(55, 97))
-    _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    (folder / f"images/{name}.jpg").write_bytes(encoded.tobytes())
+def _write_image(
+    folder: Path, name: str, seeds: Sequence[int], size_px: tuple[int, int], earlier: Signatures
+) -> NDArray[np.float32]:
+    """Draws an image, anew where it is a near-duplicate of an earlier one, and returns its signature."""
+    for attempt in range(MOST_DRAWN):
+        generator = np.random.default_rng([*seeds, attempt] if attempt else seeds)
+        height, width = (int(side) for side in generator.integers(size_px[0], size_px[1] + 1, 2))
+        image, boxes_xyxy = draw_scene(generator, height, width)
+        quality = int(generator.integers(55, 97))
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        own = signature_of(f"{name}.jpg", data)
+        if not len(earlier) or not nearest(own[None], earlier).are_near().any():
+            break
+    (folder / f"images/{name}.jpg").write_bytes(data)
     rows = label_rows(boxes_xyxy, height, width, decimals=7)
     (folder / f"labels/{name}.txt").write_text("".join(rows), encoding="utf-8")
+    return own
 
 
 @dataclass
