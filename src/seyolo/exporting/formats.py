@@ -14,9 +14,8 @@ from seyolo.exporting.darknet import export_darknet
 from seyolo.exporting.onnx import check_onnx, export_onnx
 from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
-from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.options.export import FileOptions, export_ending
+from seyolo.options.export import ENDINGS, FileOptions, export_ending
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.runtime.protocol import ForRuntime, Runtime
 from seyolo.torchnet.build import DarknetModel
@@ -159,16 +158,17 @@ PHRASES = {  # the fields of `FileOptions` in messages
     "for_runtime": "form for a runtime",
 }
 WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
-FORMATS = {  # by their endings
-    ".onnx": Format("ONNX", export_onnx, frozenset(PHRASES)),
-    ".xml": Format("OpenVINO", _imported("openvino"), frozenset({"half", "int8"}), "openvino"),
-    ".ncnn.param": _by_converter("ncnn", "ncnn", {"half"}, ("pnnx",)),
-    ".mnn": _by_converter("MNN", "mnn"),
-    ".tflite": _by_converter("LiteRT", "litert", {"half", "int8"}),
-    ".cfg": Format(
+IN_ORDER = (
+    Format("ONNX", export_onnx, frozenset(PHRASES)),
+    Format("OpenVINO", _imported("openvino"), frozenset({"half", "int8"}), "openvino"),
+    _by_converter("ncnn", "ncnn", {"half"}, ("pnnx",)),
+    _by_converter("MNN", "mnn"),
+    _by_converter("LiteRT", "litert", {"half", "int8"}),
+    Format(
         "Darknet",
         lambda model, path, *_: Written(export_darknet(model, path)),
         require=lambda model, *_: require_darknet(model.network),
     ),
-    CHECKPOINT: Format("a checkpoint", _write_checkpoint),
-}
+    Format("a checkpoint", _write_checkpoint),
+)
+FORMATS = dict(zip(ENDINGS, IN_ORDER, strict=True))
