@@ -145,14 +145,7 @@ def judged(
     A network runs on its own device; `size_hw` is height and width of its input, `order` as in `class_order`.
     """
     if samples and samples[0].tiling is not None:
-        return _judged_in_tiles(
-            model,
-            samples,
-            size_hw,
-            batch_size=batch_size,
-            progress=progress,
-            order=order,
-        )
+        return _judged_in_tiles(model, samples, size_hw, batch_size, progress, order=order)
     result = Judged([], [], [])
     fit = _fit_of(model, size_hw)
     with (
@@ -189,9 +182,9 @@ def _judged_in_tiles(
     model: DarknetModel | Backend,
     samples: Sequence[Sample],
     size_hw: tuple[int, int],
-    *,
     batch_size: int,
     progress: Progress | None,
+    *,
     order: Sequence[int | None] | None,
 ) -> Judged:
     """Returns what `judged` does, of images that are cut into tiles; a batch is tiles of one image."""

@@ -16,6 +16,7 @@ from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
 from seyolo.opening.network import save
 from seyolo.options.export import ENDINGS, FileOptions, export_ending
+from seyolo.progress import Progress
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.runtime.protocol import ForRuntime, Runtime
 from seyolo.torchnet.build import DarknetModel
@@ -23,10 +24,10 @@ from seyolo.torchnet.build import DarknetModel
 
 @dataclass(frozen=True)
 class Format:
-    """One export format; `write` returns what it wrote, its images calibrate int8."""
+    """One export format; `write` returns what it wrote, its images calibrate int8, shown as progress."""
 
     title: str  # its name in messages
-    write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], Written]
+    write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image], Progress | None], Written]
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
     runtime: Runtime | None = None  # which is needed to compare the file with the model
     writers: tuple[str, ...] = ()  # of the extra RUNTIME-export, by the names that Python imports
@@ -93,7 +94,7 @@ def export(
         raise UsageError("images are for int8 only; ask for it, or leave them out")
     chosen = checked_format(path, options)
     chosen.require_packages(path)
-    return chosen.write(model, path, options, pictures).files
+    return chosen.write(model, path, options, pictures, None).files
 
 
 def checked_format(path: Path, options: FileOptions) -> Format:
