@@ -88,7 +88,7 @@ def measured(config: SlimOptions, runs: Path, results: Path, name: str, units: M
         run = begun(config, runs / f"{config.model}-{config.budget[0]}-{config.seed}")
         draws = {
             split: ap_draws(truths, found, len(run.dataset.names), units=units.get(split)).astype(np.float32)
-            for split, (truths, found) in judge_contender(run, trained(run, name)).items()
+            for split, (truths, found, _) in judge_contender(run, trained(run, name)).items()
         }
         results.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial, partial.open("wb") as file:

@@ -108,7 +108,7 @@ def judged_images(hands: Path, more: Path, model: str | Path) -> tuple[list[Imag
         dataset = load_dataset(folder / "data.yaml")
         for split in splits:
             samples = dataset.split(split)
-            truths, found = judged(backend, samples, backend.input_size)
+            truths, found, _ = judged(backend, samples, backend.input_size)
             gloved = [origins.get(sample.image.name) == GLOVES for sample in samples]
             images += [Image(*row) for row in zip(samples, truths, found, gloved, strict=True)]
     return images, max(backend.input_size)

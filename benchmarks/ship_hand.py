@@ -199,7 +199,8 @@ def judged_on(source: str | Path, folders: dict[str, Path]) -> Judged:
     for name, folder in folders.items():
         dataset = load_dataset(folder / "data.yaml")
         for split in SPLITS[name]:
-            found[f"{name} {split}"] = judged(backend, dataset.split(split), backend.input_size)
+            truths, detections, _ = judged(backend, dataset.split(split), backend.input_size)
+            found[f"{name} {split}"] = truths, detections
     origins = sources_of(folders["hands_more"], "repository")
     samples = load_dataset(folders["hands_more"] / "data.yaml").split("test")
     pairs = list(zip(samples, *found["hands_more test"], strict=True))

@@ -33,6 +33,8 @@ STAGE_TITLES = {"finetuned": "slim", "int8": "slim int8"}
 """Names of stages in tables and charts that differ from those in files; the last stage is always slim."""
 SHOWN_FROM = 0.25
 """Confidence threshold of pages and images: the default of `seyolo detect`."""
+NEARLY_ZERO = 0.01
+"""Share of a large BN scale below which a scale is nearly zero."""
 
 
 @dataclass(frozen=True)

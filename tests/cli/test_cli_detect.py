@@ -203,6 +203,13 @@ def test_strict_stops_and_goes_on_when_it_is_mended(
     assert [row["picture"] for row in value["pictures"]] == [f"in/{number}.jpg" for number in range(5)]
 
 
+def test_the_images_of_a_finished_run_make_way(run: Run, onnx: Path, album: Path, tmp_path: Path) -> None:
+    assert run("detect", onnx, "in/0.jpg", "in/1.jpg", "--out", "found").code == 0
+    shutil.copy(album / "0.jpg", tmp_path / "found/mine.jpg")
+    assert run("detect", onnx, "in/1.jpg", "in/2.jpg", "--out", "found").code == 0
+    assert sorted(path.name for path in (tmp_path / "found").glob("*.jpg")) == ["1.jpg", "2.jpg", "mine.jpg"]
+
+
 def test_resume_takes_everything_from_its_run(run: Run, onnx: Path, album: Path, tmp_path: Path) -> None:
     assert_refused(run("detect", "--resume", "found"), "no run to resume here")
     assert run("detect", onnx, "in", "--out", "found").code == 0

@@ -13,7 +13,8 @@ from seyolo.data.batches.training import ImageCache, TrainingLoader
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.samples import Sample
 from seyolo.data.tiles import training_samples
-from seyolo.evaluation.evaluate import evaluate, judge_splits
+from seyolo.detector import Detector
+from seyolo.evaluation.evaluate import evaluate, judge_splits, judged
 from seyolo.letterbox import Fit
 from seyolo.media import images as media
 from seyolo.options.training import Augmentation
@@ -139,5 +140,29 @@ def test_evaluation_in_tiles(tmp_path: Path) -> None:
     tiles = evaluate(backend, dataset.tiled(TILING).split("val"), (100, 100))
     assert whole.ap50 < 0.3
     assert tiles.ap == pytest.approx(1.0)
-    truths, _ = judge_splits(backend, dataset.tiled(TILING), "val", (100, 100))["val"]
+    truths = judge_splits(backend, dataset.tiled(TILING), "val", (100, 100))["val"].truths
     assert [len(truth.class_ids) for truth in truths] == [4, 5]
+
+
+def test_what_detect_finds_in_tiles(tmp_path: Path) -> None:
+    class ChainFinder(SquareFinder):
+        """Finds each square three times, each box farther right."""
+
+        def infer(self, batch: np.ndarray) -> np.ndarray:
+            chain = np.repeat(super().infer(batch), 3, axis=1)
+            chain[..., 0] += np.tile(np.float32([0, 0.225, 0.425]), 50) * chain[..., 2]
+            chain[..., 4] *= np.tile(np.float32([1, 0.9, 0.8]), 50)
+            return chain
+
+    dataset = write(tmp_path, [[[20, 30, 29, 38], [140, 90, 149, 99]], [[280, 180, 290, 189]]])
+    backend = ChainFinder(least_px=5)
+    samples = dataset.tiled(TILING).split("val")
+    judged_in_tiles = judged(backend, samples, (100, 100))
+    detector = Detector(backend, tiling=TILING)
+    for sample, found in zip(samples, judged_in_tiles.detected, strict=True):
+        expected = detector.detect(sample.image)
+        assert len(expected) > 0
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+    for_ap = [found.scores.tolist() for found in judged_in_tiles.found]
+    assert for_ap != [found.scores.tolist() for found in judged_in_tiles.detected]

@@ -90,3 +90,48 @@ def test_a_damaged_config(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(DataError, match=r"config\.json: damaged"):
         RunFolder(tmp_path).config()
+
+
+def finished_run(folder: Path) -> RunFolder:
+    """A finished run with two images and a video, beside files that it did not write."""
+    run = RunFolder(folder)
+    journal = run.start({})
+    for name in ("a.jpg", "b.jpg", "clip.mp4", "mine.jpg"):
+        (folder / name).write_text(name)
+    for picture in ("a.jpg", "b.jpg", "clip.mp4"):
+        journal.append({"picture": f"in/{picture}", "annotated": f"elsewhere/then/{picture}"})
+    journal.append({"picture": "in/broken.jpg", "error": "truncated"})
+    journal.append({"picture": "in/c.jpg", "annotated": None})
+    journal.close()
+    run.finish({})
+    return run
+
+
+def media(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix in (".jpg", ".mp4"))
+
+
+def test_annotated_media_of_a_finished_run_are_removed(tmp_path: Path) -> None:
+    finished_run(tmp_path).start({}, ["in/d.jpg"]).close()
+    assert media(tmp_path) == ["mine.jpg"]
+
+
+def test_what_the_user_changed_and_what_is_a_source_stays(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    later_s = (tmp_path / "detections.jsonl").stat().st_mtime + 1
+    os.utime(tmp_path / "a.jpg", (later_s, later_s))
+    run.start({}, [str(tmp_path / "b.jpg")]).close()
+    assert media(tmp_path) == ["a.jpg", "b.jpg", "mine.jpg"]
+
+
+def test_a_run_that_writes_no_media_removes_none(tmp_path: Path) -> None:
+    finished_run(tmp_path).start({}).close()
+    assert media(tmp_path) == ["a.jpg", "b.jpg", "clip.mp4", "mine.jpg"]
+
+
+def test_labels_and_crops_of_a_finished_run_stay_with_a_warning(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    for name in ("labels", "crops"):
+        (tmp_path / name).mkdir()
+    with pytest.warns(UserWarning, match="labels/ and crops/ of the earlier run stay; remove them first"):
+        run.start({}, []).close()

@@ -14,7 +14,7 @@ from helpers.boxes import found, truth
 from helpers.scenes import scene, with_ignored
 from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.curves import CONFIDENCES, Curves, CurveValues, detection_curves
-from seyolo.evaluation.evaluate import split_metrics
+from seyolo.evaluation.evaluate import Judged, split_metrics
 from seyolo.json_files import from_json
 from seyolo.results import ClassResult
 
@@ -82,7 +82,9 @@ def test_classes_count_what_is_found_at_the_confidence_of_pages() -> None:
     truths = [truth(squares, [0, 0, 2])]
     # Of class 0 one of two is found; class 2 is found below 0.25 only, and class 1 has no objects.
     predictions = [found([*squares[:1], squares[2], squares[2]], [0.9, 0.24, 0.9], [0, 2, 1])]
-    metrics = split_metrics({"val": (truths, predictions)}, ["RBC", "none", "Platelets"])["val"]
+    metrics = split_metrics({"val": Judged(truths, predictions, predictions)}, ["RBC", "none", "Platelets"])[
+        "val"
+    ]
     assert metrics.classes == {
         "RBC": ClassResult(pytest.approx(51 / 101), pytest.approx(51 / 101), 2, 1),
         "Platelets": ClassResult(pytest.approx(1), pytest.approx(1), 1, 0),
@@ -94,7 +96,8 @@ def test_classes_count_what_is_found_at_the_confidence_of_pages() -> None:
 
 
 def test_one_class_with_objects_has_no_results_by_class() -> None:
-    judgement = {"val": ([truth([[0, 0, 10, 10]], [1])], [found([[0, 0, 10, 10]], [0.9], [1])])}
+    square = [[0, 0, 10, 10]]
+    judgement = {"val": Judged([truth(square, [1])], *[[found(square, [0.9], [1])]] * 2)}
     assert split_metrics(judgement, ["face", "hand"])["val"].classes == {}
-    judgement = {"val": ([truth([[0, 0, 10, 10]])], [found([[0, 0, 10, 10]], [0.9])])}
+    judgement = {"val": Judged([truth(square)], *[[found(square, [0.9])]] * 2)}
     assert split_metrics(judgement, ["hand"])["val"].classes == {}

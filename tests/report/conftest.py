@@ -14,7 +14,7 @@ import pytest
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.detections import Detections
-from seyolo.evaluation.evaluate import Judgement, curves_by_split, truth_of
+from seyolo.evaluation.evaluate import Judged, Judgement, curves_by_split, truth_of
 from seyolo.files import write_json
 from seyolo.media.images import read_image
 from seyolo.opening.network import load, save
@@ -44,7 +44,7 @@ def judgement_of(dataset: Dataset, *, is_right: bool) -> Judgement:
                 np.concatenate([last.scores, corner.scores]),
                 np.concatenate([last.class_ids, corner.class_ids]),
             )
-        judgement[split] = (truths, found)
+        judgement[split] = Judged(truths, found, found)
     return judgement
 
 

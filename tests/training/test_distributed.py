@@ -118,7 +118,7 @@ def test_processes_hold_the_same_weights_and_average(
 def test_evaluation_in_shares_has_the_ap_of_one_process(together: Path, tiny_hands: Path) -> None:
     model = from_checkpoint(read_checkpoint(together / "run" / "last.safetensors"))
     samples = load_dataset(tiny_hands).split("val")
-    truths, found = judged(model, samples, (64, 64), batch_size=EVALUATION_BATCH)
+    truths, found, _ = judged(model, samples, (64, 64), batch_size=EVALUATION_BATCH)
     metrics = average_precision(truths, found, len(model.names))
     last = history_of(together / "run")[-1]
     assert (last["val_ap"], last["val_ap50"]) == (metrics.ap, metrics.ap50)

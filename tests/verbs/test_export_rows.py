@@ -24,7 +24,7 @@ def test_int8_is_compared_on_all_images_though_the_first_show_nothing(
     pytest.importorskip(package, reason="needs seyolo[openvino,litert]")
     model, images = spot_detector(), [*BLACK, *spot_images(8)]
     options = FileOptions(int8=True)
-    written = FORMATS[ending].write(model, tmp_path / f"x{ending}", options, images)
+    written = FORMATS[ending].write(model, tmp_path / f"x{ending}", options, images, None)
     (row,) = exported_rows(model, [(written, options)])
     assert row.agreement == 1.0
 

@@ -190,7 +190,9 @@ def _run(
     with ExitStack() as stack:
         journal = None
         if folder is not None:
-            opened = folder.resume() if targets.resume is not None else folder.start(job.to_json())
+            names = found.names if {"images", "video"} & set(targets.saved) else None
+            is_new = targets.resume is None
+            opened = folder.start(job.to_json(), names) if is_new else folder.resume()
             journal = stack.enter_context(closing(opened))
         outputs = Outputs(
             names=detector.names,

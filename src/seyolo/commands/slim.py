@@ -14,7 +14,7 @@ from seyolo.options.stored import read_slim_options
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.classes import slim_classes
-from seyolo.report.tables.slim import controls_table, int8_lines, stage_table
+from seyolo.report.tables.slim import controls_table, files_text, int8_lines, stage_table
 from seyolo.report.verdict import slim_verdict, summary
 from seyolo.results import SlimResults, read_start
 from seyolo.runs import NewRun
@@ -57,6 +57,12 @@ def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Js
     is_new = read_slim_options(folder).activation is not None
     verdict = slim_verdict(typed, read_start(folder), new_activation=is_new)
     said = [*verdict.lines(), summary(typed, verdict)]
-    parts = [stage_table(typed), *int8_lines(typed), *slim_classes(typed).parts(), *controls]
+    parts = [
+        stage_table(typed),
+        files_text(typed),
+        *int8_lines(typed),
+        *slim_classes(typed).parts(),
+        *controls,
+    ]
     show(results, Group(*said, *parts), json)
     remark(f"all of it on one page: {folder / 'report.html'}; models and images lie beside it")

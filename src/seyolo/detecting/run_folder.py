@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,16 +97,19 @@ class RunFolder:
         runtime = theirs.get("runtime")
         return runtime if same and isinstance(runtime, str) else None
 
-    def start(self, config: Mapping[str, Any]) -> Journal:
+    def start(self, config: Mapping[str, Any], sources: Iterable[str] | None = None) -> Journal:
         """Starts a new run and returns its journal; raises UsageError where there is an interrupted run.
 
-        The tables that a finished run left are removed, so that all tables are of one run.
+        The tables that a finished run left are removed, so that all tables are of one run. `sources` of a run
+        that writes annotated media are given: then the media that the finished run wrote are removed, too.
         """
         if self._partial.is_file() and self._partial.stat().st_size > 0:
             advice = f"give another --out, or remove {self._partial.name}"
             resume = f"continue it with --resume {self.path}"
             raise UsageError(f"{self.path}: holds an interrupted run; {resume}, {advice}")
         self.write_config(config)
+        if sources is not None and self.table("jsonl").is_file():
+            self._remove_annotated({os.path.realpath(name) for name in sources})
         for kind in TABLES:
             self.table(kind).unlink(missing_ok=True)
         self._tidy()
@@ -151,7 +155,23 @@ class RunFolder:
         for kind, chunks in tables.items():
             write_chunks(self.table(kind), chunks)
         os.replace(self._partial, self.table("jsonl"))
+        os.utime(self.table("jsonl"))  # media that are newer were changed by the user
         self._tidy()
+
+    def _remove_annotated(self, sources: Container[str]) -> None:
+        """Removes the media in the journal of a finished run, but for sources and what was changed since."""
+        finished_ns = self.table("jsonl").stat().st_mtime_ns
+        with closing(Journal(self.table("jsonl"))) as journal:
+            names = {Path(row["annotated"]).name for row in journal.rows() if row.get("annotated")}
+        for file in (self.path / name for name in names):
+            is_its = file.is_file() and not file.is_symlink() and file.stat().st_mtime_ns <= finished_ns
+            if is_its and os.path.realpath(file) not in sources:
+                file.unlink()
+        if left := [f"{name}/" for name in ("labels", "crops") if (self.path / name).is_dir()]:
+            advice = "remove them first, or give another --out"
+            warnings.warn(
+                f"{self.path}: {' and '.join(left)} of the earlier run stay; {advice}", stacklevel=3
+            )
 
     def _tidy(self) -> None:
         """Removes what killed processes left, unless other workers, maybe on other machines, are writing."""

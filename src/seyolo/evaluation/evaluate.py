@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -37,6 +37,7 @@ from seyolo.results import SHOWN_FROM, ClassResult, Difference, SplitMetrics
 from seyolo.runtime.inference import Thresholds, suppressed
 from seyolo.runtime.protocol import Backend
 from seyolo.tiling.detecting import detect_in_tiles
+from seyolo.tiling.merging import merged
 
 if TYPE_CHECKING:
     from seyolo.evaluation.network import Infer
@@ -45,9 +46,19 @@ if TYPE_CHECKING:
 AP_THRESHOLDS = Thresholds(confidence=0.001, iou_threshold=0.65)
 """A confidence of 0.001 keeps the low-scored detections that AP needs."""
 
-Judged = tuple[list[Truth], list[Detections]]
+AS_DETECTED = Thresholds()
+
+
+class Judged(NamedTuple):
+    """Ground truth and detections of every image."""
+
+    truths: list[Truth]
+    found: list[Detections]  # for AP, at `AP_THRESHOLDS`
+    detected: list[Detections]  # what `detect` finds by default
+
+
 Judgement = dict[str, Judged]
-"""Ground truth and detections of every image, by split."""
+"""By split."""
 
 
 def evaluate(
@@ -58,7 +69,8 @@ def evaluate(
     Raises:
         DataError: the class of a label is not one of the model's.
     """
-    return average_precision(*judged(model, samples, size_hw, batch_size=batch_size), len(model.names))
+    truths, found, _ = judged(model, samples, size_hw, batch_size=batch_size)
+    return average_precision(truths, found, len(model.names))
 
 
 def judge_splits(
@@ -125,39 +137,31 @@ def judged(
     size_hw: tuple[int, int],
     *,
     batch_size: int = 16,
-    thresholds: Thresholds = AP_THRESHOLDS,
     progress: Progress | None = None,
     order: Sequence[int | None] | None = None,
-) -> tuple[list[Truth], list[Detections]]:
+) -> Judged:
     """Returns ground truth and detections of every image, in pixels of the source images.
 
     A network runs on its own device; `size_hw` is height and width of its input, `order` as in `class_order`.
     """
     if samples and samples[0].tiling is not None:
-        return _judged_in_tiles(
-            model,
-            samples,
-            size_hw,
-            batch_size=batch_size,
-            thresholds=thresholds,
-            progress=progress,
-            order=order,
-        )
-    truths: list[Truth] = []
-    predictions: list[Detections] = []
+        return _judged_in_tiles(model, samples, size_hw, batch_size, progress, order=order)
+    result = Judged([], [], [])
     fit = _fit_of(model, size_hw)
     with (
         _inferring(model, order) as infer,
         (progress or Silent()).task("evaluating", len(samples)) as advance,
     ):
         for images, placements, batch in evaluation_batches(samples, fit, batch_size):
-            predictions += suppressed(infer(images), placements, thresholds.of(model))
-            truths += [
+            raw = infer(images)
+            result.found.extend(suppressed(raw, placements, AP_THRESHOLDS.of(model)))
+            result.detected.extend(suppressed(raw, placements, AS_DETECTED.of(model)))
+            result.truths.extend(
                 truth_of(sample, placement.source_height, placement.source_width)
                 for sample, placement in zip(batch, placements, strict=True)
-            ]
+            )
             advance(len(batch), "")
-    return truths, predictions
+    return result
 
 
 def in_order(
@@ -178,15 +182,14 @@ def _judged_in_tiles(
     model: DarknetModel | Backend,
     samples: Sequence[Sample],
     size_hw: tuple[int, int],
-    *,
     batch_size: int,
-    thresholds: Thresholds,
     progress: Progress | None,
+    *,
     order: Sequence[int | None] | None,
-) -> tuple[list[Truth], list[Detections]]:
+) -> Judged:
     """Returns what `judged` does, of images that are cut into tiles; a batch is tiles of one image."""
-    truths: list[Truth] = []
-    predictions: list[Detections] = []
+    result = Judged([], [], [])
+    likely: list[Detections] = []
     fit = _fit_of(model, size_hw)
     images = in_background(lambda sample: (sample, sample.read()), samples, threads=1, prefetch=2)
     with (
@@ -196,15 +199,21 @@ def _judged_in_tiles(
 
         def detect(tiles: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
             batch, placements = image_batch(tiles, len(tiles), fit)
-            return suppressed(infer(batch), placements, thresholds.of(model))
+            raw = infer(batch)
+            likely.extend(suppressed(raw, placements, AS_DETECTED.of(model)))
+            return suppressed(raw, placements, AP_THRESHOLDS.of(model))
 
         for sample, image in images:
-            assert sample.tiling is not None  # all samples of a data set have the same
-            found = detect_in_tiles(image, sample.tiling, detect, thresholds.iou_threshold, batch_size)
-            predictions.append(found)
-            truths.append(truth_of(sample, image.shape[0], image.shape[1]))
+            tiling, size = sample.tiling, (image.shape[0], image.shape[1])
+            assert tiling is not None  # all samples of a data set have the same
+            likely.clear()
+            result.found.append(
+                detect_in_tiles(image, tiling, detect, AP_THRESHOLDS.iou_threshold, batch_size)
+            )
+            result.detected.append(merged(likely, tiling.views(*size), size, AS_DETECTED.iou_threshold))
+            result.truths.append(truth_of(sample, *size))
             advance(1, "")
-    return truths, predictions
+    return result
 
 
 def truth_of(sample: Sample, height: int, width: int) -> Truth:
@@ -250,7 +259,7 @@ def _infer_on_backend(
 
 def metrics_of(judgement: Judgement, names: Sequence[str]) -> dict[str, Metrics]:
     """Returns COCO AP by split; `names` are those of the classes."""
-    found = {split: average_precision(*pair, len(names)) for split, pair in judgement.items()}
+    found = {split: average_precision(one.truths, one.found, len(names)) for split, one in judgement.items()}
     return {split: replace(metrics, names=tuple(names)) for split, metrics in found.items()}
 
 
@@ -262,12 +271,12 @@ def split_metrics(judgement: Judgement, names: Sequence[str]) -> dict[str, Split
     }
 
 
-def class_results(metrics: Metrics, pair: Judged) -> dict[str, ClassResult]:
+def class_results(metrics: Metrics, judged: Judged) -> dict[str, ClassResult]:
     """Returns the results of the classes with objects by name; none where that is only one class."""
     classes = metrics.by_class()
     if len(classes) < 2:
         return {}
-    rows = zip(*pair, strict=True)
+    rows = zip(judged.truths, judged.detected, strict=True)
     hits = [truth.class_ids[~mistakes(truth, found, SHOWN_FROM).missed] for truth, found in rows]
     num_found = Counter(metrics.names[class_id] for of_image in hits for class_id in of_image)
     return {name: ClassResult(**asdict(one), found=num_found[name]) for name, one in classes.items()}
@@ -279,13 +288,13 @@ def ap_lead(first: Judgement, second: Judgement, num_classes: int) -> dict[str, 
     Splits without labels are left out.
     """
     return {
-        split: bootstrap_difference(truths, first[split][1], found, num_classes)
-        for split, (truths, found) in second.items()
-        if any(len(truth.class_ids) for truth in truths)
+        split: bootstrap_difference(one.truths, first[split].found, one.found, num_classes)
+        for split, one in second.items()
+        if any(len(truth.class_ids) for truth in one.truths)
     }
 
 
 def curves_by_split(judgement: Judgement, num_classes: int) -> dict[str, Curves]:
     """Computes precision, recall and F1 by split; splits without labels are left out."""
-    curves = {split: detection_curves(*pair, num_classes) for split, pair in judgement.items()}
+    curves = {split: detection_curves(one.truths, one.found, num_classes) for split, one in judgement.items()}
     return {split: found for split, found in curves.items() if found is not None}

@@ -13,12 +13,13 @@ import numpy as np
 import onnx
 
 from seyolo.errors import BackendError, ExportError, shortened
-from seyolo.exporting.onnx import describe_onnx, require_equal_raw, with_rounded_kernels
+from seyolo.exporting.onnx import describe_onnx, require_equal_raw, shown_runs, with_rounded_kernels
 from seyolo.exporting.parity import FUSING_FORM, Written, require_agreement, sample_image
 from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime, quantize
 from seyolo.files import replacing
 from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
+from seyolo.progress import Progress
 from seyolo.runtime.beside import BesideBackend, files_of, write_beside
 from seyolo.runtime.metadata import file_metadata
 from seyolo.runtime.protocol import Backend
@@ -38,11 +39,12 @@ def export_converted(
     *,
     images: Sequence[Image] = (),
     least_half: float = 0.0,
+    progress: Progress | None = None,
 ) -> Written:
     """Writes the files, once the runtime gives the model's output; `half` stores kernels in 16 bits.
 
     Args:
-        images: calibration set of int8.
+        images: calibration set of int8; `progress` shows the runs on them.
         convert: writes the graph as the file of a path.
         backend: runs the file.
         least_half: smallest magnitude of a kernel that the format keeps in 16 bits.
@@ -55,7 +57,8 @@ def export_converted(
     reference = with_rounded_kernels(model, least_half) if options.half else model
     graph, facts = describe_onnx(reference, size), None
     if options.int8:
-        graph, facts = quantize(graph, model.network, size, fit_images(images, Fit.of(net, size)))
+        with shown_runs(fit_images(images, Fit.of(net, size)), progress) as shown:
+            graph, facts = quantize(graph, model.network, size, shown)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
         made = Path(folder) / path.name

@@ -14,9 +14,9 @@ from seyolo.exporting.darknet import export_darknet
 from seyolo.exporting.onnx import check_onnx, export_onnx
 from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
-from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.options.export import FileOptions, export_ending
+from seyolo.options.export import ENDINGS, FileOptions, export_ending
+from seyolo.progress import Progress
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.runtime.protocol import ForRuntime, Runtime
 from seyolo.torchnet.build import DarknetModel
@@ -24,10 +24,10 @@ from seyolo.torchnet.build import DarknetModel
 
 @dataclass(frozen=True)
 class Format:
-    """One export format; `write` returns what it wrote, its images calibrate int8."""
+    """One export format; `write` returns what it wrote, its images calibrate int8, shown as progress."""
 
     title: str  # its name in messages
-    write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], Written]
+    write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image], Progress | None], Written]
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
     runtime: Runtime | None = None  # which is needed to compare the file with the model
     writers: tuple[str, ...] = ()  # of the extra RUNTIME-export, by the names that Python imports
@@ -94,7 +94,7 @@ def export(
         raise UsageError("images are for int8 only; ask for it, or leave them out")
     chosen = checked_format(path, options)
     chosen.require_packages(path)
-    return chosen.write(model, path, options, pictures).files
+    return chosen.write(model, path, options, pictures, None).files
 
 
 def checked_format(path: Path, options: FileOptions) -> Format:
@@ -159,16 +159,17 @@ PHRASES = {  # the fields of `FileOptions` in messages
     "for_runtime": "form for a runtime",
 }
 WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
-FORMATS = {  # by their endings
-    ".onnx": Format("ONNX", export_onnx, frozenset(PHRASES)),
-    ".xml": Format("OpenVINO", _imported("openvino"), frozenset({"half", "int8"}), "openvino"),
-    ".ncnn.param": _by_converter("ncnn", "ncnn", {"half"}, ("pnnx",)),
-    ".mnn": _by_converter("MNN", "mnn"),
-    ".tflite": _by_converter("LiteRT", "litert", {"half", "int8"}),
-    ".cfg": Format(
+IN_ORDER = (
+    Format("ONNX", export_onnx, frozenset(PHRASES)),
+    Format("OpenVINO", _imported("openvino"), frozenset({"half", "int8"}), "openvino"),
+    _by_converter("ncnn", "ncnn", {"half"}, ("pnnx",)),
+    _by_converter("MNN", "mnn"),
+    _by_converter("LiteRT", "litert", {"half", "int8"}),
+    Format(
         "Darknet",
         lambda model, path, *_: Written(export_darknet(model, path)),
         require=lambda model, *_: require_darknet(model.network),
     ),
-    CHECKPOINT: Format("a checkpoint", _write_checkpoint),
-}
+    Format("a checkpoint", _write_checkpoint),
+)
+FORMATS = dict(zip(ENDINGS, IN_ORDER, strict=True))

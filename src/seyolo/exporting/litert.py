@@ -12,14 +12,17 @@ from seyolo.exporting.litert_graph import litert_bytes
 from seyolo.exporting.parity import Written
 from seyolo.exporting.quantize import Image
 from seyolo.options.export import FileOptions
+from seyolo.progress import Progress
 from seyolo.runtime.litert_backend import LiteRtBackend
 from seyolo.runtime.onnx_mish import rewrite_mish
 from seyolo.torchnet.build import DarknetModel
 
 
-def export_litert(model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]) -> Written:
+def export_litert(
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image], progress: Progress | None
+) -> Written:
     """Writes both files, see `export_converted`."""
-    return export_converted(model, path, options, convert, LiteRtBackend, images=images)
+    return export_converted(model, path, options, convert, LiteRtBackend, images=images, progress=progress)
 
 
 def convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:

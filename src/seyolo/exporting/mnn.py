@@ -22,7 +22,7 @@ from seyolo.torchnet.build import DarknetModel
 _CALL = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 
 
-def export_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object = ()) -> Written:
+def export_mnn(model: DarknetModel, path: Path, options: FileOptions, *_: object) -> Written:
     """Writes both files, see `export_converted`."""
     return export_converted(model, path, options, convert, MnnBackend)
 

@@ -23,7 +23,7 @@ LEAST_HALF = float(np.finfo(np.float16).smallest_normal)  # what is smaller beco
 _SHUFFLE = re.compile(r"^(\w+ +pixelunshuffle_.* 1=)0", re.MULTILINE)
 
 
-def export_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object = ()) -> Written:
+def export_ncnn(model: DarknetModel, path: Path, options: FileOptions, *_: object) -> Written:
     """Writes the three files, see `export_converted`."""
     return export_converted(model, path, options, convert, NcnnBackend, least_half=LEAST_HALF)
 

@@ -10,9 +10,10 @@ does once when it loads the file: arithmetic remains float32, and the speed does
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,11 @@ from seyolo.exporting.parity import (
     require_parity,
     sample_image,
 )
-from seyolo.exporting.quantize import FUSED, STEPWISE, Form, Image, fit_images, quantize
+from seyolo.exporting.quantize import FUSED, STEPWISE, Fitted, Form, Image, fit_images, quantize
 from seyolo.files import replacing
 from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
+from seyolo.progress import Advance, Progress, Silent
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.metadata import file_metadata
 from seyolo.runtime.onnx_mish import rewrite_mish
@@ -63,6 +65,7 @@ def export_onnx(
     path: str | Path,
     options: FileOptions = PLAIN,
     images: Sequence[Image] = (),
+    progress: Progress | None = None,
     *,
     size: tuple[int, int] | None = None,
     thresholds: Thresholds = USUAL_THRESHOLDS,
@@ -76,7 +79,7 @@ def export_onnx(
         model: is not changed; the file is compared with it on its own device.
         path: of the file, replaced when all checks have passed.
         options: of the file.
-        images: calibration set of int8, files or decoded images.
+        images: calibration set of int8, files or decoded images; `progress` shows the runs on them.
         size: (height, width) of the input in pixels; by default that of `[net]`.
         thresholds: of the suppression inside; `max_detections` counts per class.
 
@@ -99,13 +102,33 @@ def export_onnx(
         raw = _save_and_run(_form_for(options, proto), temporary, sample)
         require_equal_raw(raw, reference, sample, "ONNX Runtime")
         if options.int8:
-            quantized, facts = quantize(proto, model.network, size, fitted, int8_form)
+            with shown_runs(fitted, progress) as shown:
+                quantized, facts = quantize(proto, model.network, size, shown, int8_form)
             proto, agreement = _described(quantized, model, size, facts), facts["agreement"]
             raw = _save_and_run(_form_for(options, proto), temporary, sample)
         if options.nms:
             found = _save_and_run(append_nms(_form_for(options, proto), thresholds), temporary, sample)
             _require_equal_detections(found, reference_detections(raw, thresholds), thresholds.confidence)
     return Written((Path(path),), agreement)
+
+
+@dataclass(frozen=True)
+class _Shown(Fitted):
+    """A calibration image that tells each run on it."""
+
+    advance: Advance
+
+    def batch(self) -> Float32[np.ndarray, "1 c h w"]:
+        self.advance(1, "")
+        return super().batch()
+
+
+@contextmanager
+def shown_runs(images: Sequence[Fitted], progress: Progress | None) -> Iterator[list[Fitted]]:
+    """Yields images whose runs are shown: `quantize` needs three of each or more, as the network demands."""
+    title = f"fitting int8 on {counted(len(images), 'image')}, 3 runs or more on each:"
+    with (progress or Silent()).task(title, None) as advance:
+        yield [_Shown(image.image, image.placement, advance) for image in images]
 
 
 def check_onnx(model: DarknetModel, options: FileOptions) -> None:

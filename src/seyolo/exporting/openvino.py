@@ -21,19 +21,20 @@ from seyolo.exporting.parity import Written, sample_image
 from seyolo.exporting.quantize import Image
 from seyolo.files import replacing
 from seyolo.options.export import FileOptions
+from seyolo.progress import Progress
 from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend, core
 from seyolo.torchnet.build import DarknetModel
 
 
 def export_openvino(
-    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image], progress: Progress | None
 ) -> Written:
     """Writes `x.xml` and `x.bin` as `export_onnx` does, once OpenVINO gives the model's output, too."""
     xml, weights = path, path.with_suffix(".bin")
     xml.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=xml.parent, prefix=f".{xml.stem}.") as folder:
         own = replace(options, for_runtime="openvino")
-        graph = export_onnx(model, Path(folder) / "x.onnx", own, images).files[0]
+        graph = export_onnx(model, Path(folder) / "x.onnx", own, images, progress).files[0]
         new_xml = Path(folder) / xml.name
         _convert(graph, new_xml)
         backend, agreement = OpenVinoBackend(new_xml), None

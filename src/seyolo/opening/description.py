@@ -15,9 +15,7 @@ from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import ModelError, UsageError
 from seyolo.options.model import ModelOptions
 from seyolo.runtime.foreign import OF_A_RUN, finished_advice, foreign_advice
-from seyolo.runtime.shipped import is_checkpoint, network_path, shipped_names
-
-CHECKPOINT = ".safetensors"
+from seyolo.runtime.shipped import CHECKPOINT, is_checkpoint, network_path, shipped_names
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import ModelError, UsageError, WeightsError, counted
 from seyolo.files import replacing, write_text
-from seyolo.opening.description import CHECKPOINT, darknet_files, describe, gates_of, weights_beside
+from seyolo.opening.description import darknet_files, describe, gates_of, weights_beside
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.choice import check_threads
 from seyolo.runtime.protocol import Backend, class_names, require_size
-from seyolo.runtime.shipped import is_checkpoint, network_path
+from seyolo.runtime.shipped import CHECKPOINT, is_checkpoint, network_path
 from seyolo.sizes import InputSize, size_hw
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint

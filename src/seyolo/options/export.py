@@ -10,12 +10,13 @@ from seyolo.errors import UsageError
 from seyolo.options.parameters import Flag, Size, check_size
 from seyolo.options.tile import TileOptions, check_tiles
 from seyolo.runtime.protocol import ForRuntime
+from seyolo.runtime.shipped import CHECKPOINT
 
 ENDINGS = {
     ".onnx": "", ".xml": " (with .bin beside it)", ".ncnn.param": " (with .bin and .json)",
-    ".mnn": " (with .json)", ".tflite": " (with .json)", ".cfg": " (with .weights)", ".safetensors": "",
+    ".mnn": " (with .json)", ".tflite": " (with .json)", ".cfg": " (with .weights)", CHECKPOINT: "",
 }  # fmt: skip
-"""Endings of the export formats, with the files beside."""
+"""Endings of the export formats in the order of `exporting/formats.py`, with the files beside."""
 
 
 def export_ending(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from seyolo.data.datasets import Dataset
@@ -39,9 +40,8 @@ class Validation:
             share = self._team.block_of(samples, EVALUATION_BATCH)
             parts = self._team.gather(judged(model, share, self._size_hw, batch_size=EVALUATION_BATCH))
             if self._team.is_leader:
-                truths = [truth for part, _ in parts for truth in part]
-                found = [detections for _, part in parts for detections in part]
-                row |= self._score(name, (truths, found), model.names)
+                whole = Judged(*([*chain(*column)] for column in zip(*parts, strict=True)))
+                row |= self._score(name, whole, model.names)
         if self._team.is_leader:
             row["ap"] = sum(row[f"{name}_ap"] for name in self.samples) / len(self.samples)
         return row
@@ -49,7 +49,7 @@ class Validation:
     def _score(self, split: str, judged: Judged, names: Sequence[str]) -> dict[str, float]:
         """Returns AP and AP@0.5 of a split and stores its curves."""
         metrics = metrics_of({split: judged}, names)[split]
-        curves = detection_curves(*judged, len(names))
+        curves = detection_curves(judged.truths, judged.found, len(names))
         assert curves is not None  # a validation split without labels was refused
         self.curves[split] = replace(curves, classes=class_results(metrics, judged)).to_dict()
         return {f"{split}_ap": metrics.ap, f"{split}_ap50": metrics.ap50}

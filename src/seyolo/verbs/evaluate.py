@@ -74,7 +74,7 @@ def evaluate_oxford(
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
     table = dataset.source.parent / BOXES_FILE
-    return {name: oxford_metrics(dataset.split(name), found, table) for name, (_, found) in judgement.items()}
+    return {name: oxford_metrics(dataset.split(name), one.found, table) for name, one in judgement.items()}
 
 
 def _judge(

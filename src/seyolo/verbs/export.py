@@ -92,7 +92,7 @@ def export_file(
     if len(outs) > 1:
         _check_holds(opened, outs, fitting, images)
     before = _metrics_of_float(opened, measured, progress) if measured else None
-    written, refused = _write(opened, outs, fitting, images)
+    written, refused = _write(opened, outs, fitting, images, progress)
     files = tuple(path for each, _ in written for path in each.files)
     rows = exported_rows(opened, written)
     in_int8 = [each.files[0] for each, options_of in written if options_of.int8]
@@ -150,13 +150,18 @@ def _check_holds(
 
 
 def _write(
-    model: DarknetModel, outs: Sequence[Path], fitting: Sequence[FileOptions], images: Sequence[Image]
+    model: DarknetModel,
+    outs: Sequence[Path],
+    fitting: Sequence[FileOptions],
+    images: Sequence[Image],
+    progress: Progress | None,
 ) -> tuple[list[tuple[Written, FileOptions]], tuple[str, ...]]:
     """Writes the files; of several, those that a format can hold, and what the others said."""
     written, refused = [], []
     for out, options in zip(outs, fitting, strict=True):
         try:
-            made = checked_format(out, options).write(model, out, options, images if options.int8 else ())
+            own = images if options.int8 else ()
+            made = checked_format(out, options).write(model, out, options, own, progress)
         except (ExportError, BackendError) as error:
             if len(outs) == 1:
                 raise

@@ -15,13 +15,13 @@ from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by
 from seyolo.report.verdict import LEARNED_AP50, moved_text
-from seyolo.results import Readiness, Scales
+from seyolo.results import NEARLY_ZERO, Readiness, Scales
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.sparsity import sparse_scales
 from seyolo.training.validation import validation_splits
 
 VALIDATION_IMAGES = 200
-NEARLY_ZERO, APART = 0.01, 0.5
+APART = 0.5
 FEW = 0.1  # share of the scales nearly zero below which they are not apart after training
 NOT_APART = "warning: importance bn prunes nearly at random while the scales are not apart; "
 IN_TRAIN = f"{NOT_APART}more steps of sparsity training move them apart"

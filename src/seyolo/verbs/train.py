@@ -16,7 +16,7 @@ from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
-from seyolo.opening.description import CHECKPOINT, weights_beside
+from seyolo.opening.description import weights_beside
 from seyolo.opening.network import open_model
 from seyolo.options.keywords import TrainKeywords
 from seyolo.options.parameters import build
@@ -27,7 +27,7 @@ from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.bn_scales import SCALES_FIGURE
 from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import NewRun, new_run, resumed_run
-from seyolo.runtime.shipped import is_checkpoint
+from seyolo.runtime.shipped import CHECKPOINT, is_checkpoint
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import limited_threads

@@ -10,7 +10,7 @@ import numpy as np
 
 from seyolo.data.datasets import load_dataset
 from seyolo.detections import Detections
-from seyolo.evaluation.evaluate import truth_of
+from seyolo.evaluation.evaluate import Judged, truth_of
 from seyolo.media.images import read_image
 from seyolo.report.figures.samples import fitted
 from seyolo.report.figures.slim_run import SIDE_PX, write_example_images
@@ -49,14 +49,14 @@ def test_among_many_mistakes_only_these_are_drawn(tiny_hands: Path, tmp_path: Pa
     image = read_image(sample.image)
     truth = truth_of(sample, *image.shape[:2])
     corner = np.float32([[x, y, x + 4, y + 4] for x in (0, 2, 4) for y in (0, 2, 4)])
-    (x0, y0, x1, y1) = truth.boxes_xyxy[0]
-    again = [[x0, y0, x0 + 0.62 * (x1 - x0), y1]]  # `detect` leaves it out, AP would count it
-    # The hand is found, and nine times there is one in the corner; another is too unlikely.
-    boxes = np.concatenate([truth.boxes_xyxy, corner, np.float32(again), np.float32([[20, 20, 30, 30]])])
-    found = Detections(boxes, [0.9] * 10 + [0.8, 0.2], np.zeros(12))
-    empty = [(truth_of(other, 64, 64), Detections.empty()) for other in others]
-    judgement = {"test": ([truth, *(t for t, _ in empty)], [found, *(d for _, d in empty)])}
-    write_example_images(tmp_path, dataset, {"dense": judgement})
+    # The hand is found, and nine times there is one in the corner; AP counts more.
+    detected = Detections(np.concatenate([truth.boxes_xyxy, corner]), [0.9] * 10, np.zeros(10))
+    boxes = np.concatenate([detected.boxes, np.float32([[20, 20, 30, 30]])])
+    found = Detections(boxes, [0.9] * 11, np.zeros(11))
+    truths = [truth, *(truth_of(other, 64, 64) for other in others)]
+    nothing = [Detections.empty()] * len(others)
+    judgement = Judged(truths, [found, *nothing], [detected, *nothing])
+    write_example_images(tmp_path, dataset, {"dense": {"test": judgement}})
     index = json.loads((tmp_path / "pictures" / "index.json").read_text())
     assert [(miss["missed"], miss["false"]) for miss in index["misses"]] == [(0, 9)]
     plain, scale = fitted(image, SIDE_PX)

@@ -12,6 +12,7 @@ import pytest
 from seyolo.data.datasets import load_dataset
 from seyolo.data.labels import Ignored
 from seyolo.detections import Detections
+from seyolo.evaluation.evaluate import Judged
 from seyolo.media.annotate import class_colour
 from seyolo.opening.network import load
 from seyolo.report.figures import train_run
@@ -51,7 +52,7 @@ def test_labels_and_detections_have_two_colours(
 ) -> None:
     samples = load_dataset(tiny_hands).split("val")
     found = Detections(np.array([[1.0, 1, 20, 30]]), np.array([0.5]), np.array([0]))
-    monkeypatch.setattr(train_run, "judged", lambda model, picked, *_, **__: ([], [found] * len(picked)))
+    monkeypatch.setattr(train_run, "judged", lambda _, picked, *__: Judged([], [], [found] * len(picked)))
     model = load("yolov3-tiny@0.125", names=["hand"])
     history = [{"epoch": 1, "box": 1.0, "objectness": 1.0, "classes": 0.0, "val_ap": 0.5}]
     write_train_figures(tmp_path, model, samples, (64, 64), history)
@@ -72,7 +73,7 @@ def test_ignored_regions_are_grey(
     region = Ignored(np.float32([[0.5, 0.5, 0.5, 0.5]]), np.zeros(1, np.int64), np.array([True]))
     samples = [replace(sample, ignored=region) for sample in load_dataset(tiny_hands).split("val")]
     nothing = Detections.empty()
-    monkeypatch.setattr(train_run, "judged", lambda model, picked, *_, **__: ([], [nothing] * len(picked)))
+    monkeypatch.setattr(train_run, "judged", lambda _, picked, *__: Judged([], [], [nothing] * len(picked)))
     model = load("yolov3-tiny@0.125", names=["hand"])
     write_train_figures(tmp_path, model, samples, 64, [{"epoch": 1, "box": 1.0, "val_ap": 0.5}])
     sheet = cv2.imread(str(tmp_path / "val.png"))[LABEL_PX:].astype(int)

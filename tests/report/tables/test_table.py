@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from seyolo.report.tables.slim import int8_lines, markdown_table, rows, stage_table
+from seyolo.report.tables.slim import files_text, int8_lines, markdown_table, rows, stage_table
 from seyolo.report.text import count_text, latency_text, share_text, size_text
 from seyolo.results import SlimResults, SplitMetrics, StageResult
 
@@ -209,6 +209,12 @@ def test_the_terminal_table_fits_eighty_columns(results: SlimResults, beside: li
         *["1.00", "M"] * bool(beside),
     ]
     assert any(line.split() == parameters for line in lines)
+
+
+def test_the_files_of_the_sizes_are_named(results: SlimResults) -> None:
+    assert files_text(results) == "File: the size of the .safetensors checkpoint"
+    with_int8 = replace(results, int8=results.slim)
+    assert files_text(with_int8) == f"{files_text(results)}, of slim int8 that of slim_int8.onnx"
 
 
 def test_markdown_by_hand() -> None:

@@ -16,11 +16,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from seyolo.report.figures.curves import Row
 from seyolo.report.figures.labels import name_ends
 from seyolo.report.figures.style import DENSE, INK, SLIM, legend_above, new_panel, percent, save
+from seyolo.results import NEARLY_ZERO
 
 SMALLEST_SCALE = 1e-5
 NUM_BINS = 60
 SCALES_FIGURE = "scales_over_time.png"
-NEARLY_ZERO = 0.01  # relative to the median scale of the dense network
 
 
 def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"], path: str | Path) -> None:

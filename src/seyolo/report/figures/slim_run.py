@@ -14,9 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seyolo.boxes import suppress
 from seyolo.data.datasets import Dataset
-from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.matching import Mistakes, mistakes
@@ -53,7 +51,6 @@ from seyolo.report.record import (
 )
 from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.results import SHOWN_FROM, TRAINED_STAGES
-from seyolo.runtime.inference import Thresholds
 from seyolo.torchnet.build import DarknetModel
 
 NUM_SAMPLES, NUM_MISSES = 8, 12
@@ -88,7 +85,7 @@ def _plot_samples(path: Path, dataset: Dataset, judgements: Mapping[str, Judgeme
     samples = dataset.split(split)
     chosen = spread_evenly(range(len(samples)), NUM_SAMPLES)
     both = judgements["dense"], list(judgements.values())[-1]
-    dense, slim = ([judgement[split][1][index] for index in chosen] for judgement in both)
+    dense, slim = ([judgement[split].detected[index] for index in chosen] for judgement in both)
     images = [samples[index].read() for index in chosen]
     plot_samples(images, dense, slim, dataset.names, path)
 
@@ -114,7 +111,7 @@ class _Case:
 
 def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str, Judgement]) -> None:
     """Writes the folder `pictures` of a run; `judgements` are by stage, the dense first, the slim last."""
-    dense, slim = (as_detected(list(judgements.values())[stage]) for stage in (0, -1))
+    dense, slim = (list(judgements.values())[stage] for stage in (0, -1))
     cases = {split: _cases(split, dataset, dense, slim) for split in dense}
     images = folder / EXAMPLES_FOLDER
     index = Examples(
@@ -126,19 +123,9 @@ def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str
     write_json(images / EXAMPLES_INDEX, to_json(index))
 
 
-def as_detected(judgement: Judgement) -> Judgement:
-    """Returns what `detect` finds by default; AP counts less likely and more overlapping boxes, too."""
-    least = Thresholds()
-
-    def detected(found: Detections) -> Detections:
-        likely = found[found.scores >= least.confidence]
-        return likely[suppress(likely.boxes, likely.scores, likely.class_ids, least.iou_threshold)]
-
-    return {split: (truths, [*map(detected, found)]) for split, (truths, found) in judgement.items()}
-
-
 def _cases(split: str, dataset: Dataset, dense: Judgement, slim: Judgement) -> list[_Case]:
-    rows = zip(dataset.split(split), *dense[split], slim[split][1], strict=True)
+    both = dense[split].detected, slim[split].detected
+    rows = zip(dataset.split(split), dense[split].truths, *both, strict=True)
     return [
         _Case(sample.image, truth, mistakes(truth, old, SHOWN_FROM), mistakes(truth, new, SHOWN_FROM))
         for sample, truth, old, new in rows
@@ -160,7 +147,7 @@ def _write_samples(folder: Path, dataset: Dataset, dense: Judgement, slim: Judge
         image, files = samples[index].read(), {}
         for name, judgement in (("dense", dense), ("slim", slim)):
             files[name] = f"sample-{number}-{name}.jpg"
-            found = judgement[split][1][index]
+            found = judgement[split].detected[index]
             sheet = drawn(image, found, dataset.names, SIDE_PX, SHOWN_FROM)
             write_image(folder / files[name], sheet, JPEG_FLAGS)
         yield SamplePair(samples[index].image.name, split, **files)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +13,7 @@ from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Dataset
 from seyolo.data.samples import Sample
 from seyolo.detections import Detections
-from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, curves_by_split, judged, truth_of
+from seyolo.evaluation.evaluate import Judgement, curves_by_split, judged, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
 from seyolo.media.showing import write_image
 from seyolo.report.figures.bn_scales import plot_scales_over_time
@@ -37,13 +36,13 @@ from seyolo.report.figures.samples import (
     spread_evenly,
 )
 from seyolo.report.record import read_curves, read_scales, write_curves
+from seyolo.results import SHOWN_FROM
 from seyolo.torchnet.build import DarknetModel
 
 BATCH_FILE = "train_batch.jpg"
 PREDICTIONS_FILE = "val_predictions.jpg"
 MAX_IMAGES = 16
 CELL_PX = 320
-CONFIDENCE = 0.25
 
 
 def write_batch(
@@ -94,8 +93,7 @@ def write_train_figures(
         plot_detection_curves(curves, folder)
     plot_scales_over_time(read_scales(folder / "scales.csv"), folder)
     picked = spread_evenly(samples, MAX_IMAGES)
-    thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
-    _, found = judged(model, picked, size_hw, thresholds=thresholds)
+    found = judged(model, picked, size_hw).detected
     _write_predictions(list(zip(picked, found, strict=True)), model.names, folder / PREDICTIONS_FILE)
 
 
@@ -108,15 +106,14 @@ def write_validation_figures(folder: Path, dataset: Dataset, judgement: Judgemen
     if curves:
         write_curves(folder, {"val": curves})
         plot_detection_curves(curves, folder)
-    for split, (_, found) in judgement.items():
-        pairs = spread_evenly(list(zip(dataset.split(split), found, strict=True)), MAX_IMAGES)
-        shown = [(sample, detections.filter(CONFIDENCE)) for sample, detections in pairs]
+    for split, one in judgement.items():
+        shown = spread_evenly(list(zip(dataset.split(split), one.detected, strict=True)), MAX_IMAGES)
         _write_predictions(shown, dataset.names, folder / f"{split}_predictions.jpg")
 
 
 def _write_predictions(pairs: Sequence[tuple[Sample, Detections]], names: Sequence[str], path: Path) -> None:
     cells = [_compared(*pair, names) for pair in pairs]
-    head = [("labels", TRUTH), (f"found (score {CONFIDENCE:g} and above)", FOUND)]
+    head = [("labels", TRUTH), (f"found (score {SHOWN_FROM:g} and above)", FOUND)]
     write_image(path, _headed(contact_sheet(cells, gap_px=GAP_PX), head))
 
 

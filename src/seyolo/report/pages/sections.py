@@ -20,6 +20,7 @@ from seyolo.report.record import EXAMPLES_FOLDER, SlimRecord
 from seyolo.report.tables.slim import (
     control_cells,
     epochs_text,
+    files_text,
     impossible_lines,
     int8_lines,
     rows,
@@ -63,7 +64,8 @@ def _stages_grid(results: SlimResults) -> Grid:
     order = _column_order(len(results.stages), results.int8 is not None)
     cells = [["", *titles(results)], *(row.texts() for row in body)]
     header, *ordered = [[texts[index] for index in order] for texts in cells]
-    below = " ".join(f"{told}." for told in (epochs_text(results), *int8_lines(results)) if told)
+    said = (epochs_text(results), files_text(results), *int8_lines(results))
+    below = " ".join(f"{told}." for told in said if told)
     return Grid(header, ordered, ends, note, below)
 
 

@@ -26,6 +26,8 @@ from seyolo.report.text import (
     size_text,
 )
 from seyolo.results import STAGE_TITLES, ControlRow, SlimResults, SplitMetrics, StageResult
+from seyolo.runs import SLIM_INT8
+from seyolo.runtime.shipped import CHECKPOINT
 from seyolo.sizes import input_text
 
 
@@ -121,6 +123,12 @@ def epochs_text(results: SlimResults) -> str:
         return f"Both networks were trained for {counted(slim, 'epoch')} in all"
     of_dense = f"the dense one for {dense}" if dense else "the dense one has the given weights"
     return f"The slim network was trained for {counted(slim, 'epoch')} in all, {of_dense}"
+
+
+def files_text(results: SlimResults) -> str:
+    """Returns which files the sizes of the table are of."""
+    of_int8 = f", of slim int8 that of {SLIM_INT8}" if results.int8 else ""
+    return f"File: the size of the {CHECKPOINT} checkpoint{of_int8}"
 
 
 def int8_lines(results: SlimResults) -> list[str]:
