@@ -173,3 +173,12 @@ def test_keys_without_an_effect_are_listed(run: Run, tmp_path: Path) -> None:
     assert "\nkept for Darknet, without effect here: mosaic, " in outcome.out
     assert "kept for Darknet" not in run("info", "yolov3-tiny@0.125").out
     assert json.loads(run("info", cfg, "--json", "-").out)["unused_keys"][:1] == ["mosaic"]
+
+
+def test_it_says_how_images_get_into_an_onnx_file(run: Run, checkpoint: Path) -> None:
+    assert run("export", checkpoint, "net.cfg", "letterboxed.onnx").code == 0
+    text = Path("net.cfg").read_text(encoding="utf-8")
+    Path("net.cfg").write_text(text.replace("letter_box=1", "letter_box=0"), encoding="utf-8")
+    assert run("export", "net.cfg", "stretched.onnx").code == 0
+    assert "images: letterboxed with grey 114" in run("info", "letterboxed.onnx").out.splitlines()
+    assert "images: stretched to the input" in run("info", "stretched.onnx").out.splitlines()

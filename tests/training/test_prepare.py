@@ -136,3 +136,17 @@ def test_layers_that_darknet_would_freeze_are_trained_and_that_is_said(
     path.write_text(text.replace("[convolutional]", "[convolutional]\ntrain_only_bn=1\nstopbackward=1", 1))
     with pytest.warns(UserWarning, match="stopbackward, train_only_bn would freeze layers"):
         starting_model(str(path), dataset, CONFIG)
+
+
+def test_a_network_that_stretched_its_images_is_letterboxed_and_that_is_said(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """Programs that stretch images for the old file would find less with the new one."""
+    path = tmp_path / "net.cfg"
+    save(load(TINY, num_classes=1), path)
+    path.write_text(path.read_text().replace("letter_box=1", "letter_box=0"))
+    with pytest.warns(
+        UserWarning, match=r"net\.cfg: stretched images so far; training keeps the aspect ratio"
+    ):
+        model = starting_model(str(path), dataset, CONFIG)
+    assert model.network.net.letter_box

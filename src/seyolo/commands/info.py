@@ -20,11 +20,12 @@ from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError, counted
+from seyolo.letterbox import Mode
 from seyolo.opening.description import describe, weights_beside, with_options
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag, Size
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.runtime.metadata import read_about
+from seyolo.runtime.metadata import read_about, read_mode, read_pad_value
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, OnnxValue
 from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.protocol import class_names
@@ -103,7 +104,7 @@ def _network(model: str, size: InputSize | None, start: ModelOptions) -> Told:
         "cost": _cost_text(costs.params, costs.macs, f"{net.width}x{net.height}"),
         "classes": _classes(num_classes(network), names),
         "from": _origin(model, start.weights, file),
-        "images": f"letterboxed with grey {net.pad_value:g}" if net.letter_box else "stretched to the input",
+        "images": _fitted(net.letterbox_mode, net.pad_value),
         "kept for Darknet, without effect here": listed(unused_keys(network))
         if model.endswith(".cfg")
         else "",
@@ -126,6 +127,11 @@ def _origin(model: str, weights: Path | None, file: Checkpoint | None) -> str:
     if (beside := weights_beside(model)) is not None:
         return f"{kind}, with {beside.name} beside it"
     return f"{kind}, without trained weights"
+
+
+def _fitted(mode: Mode, pad_value: float) -> str:
+    """Returns how images get into the input."""
+    return f"letterboxed with grey {pad_value:g}" if mode == "letterbox" else "stretched to the input"
 
 
 def _classes(count: int | None, names: Sequence[str] | None) -> str:
@@ -198,7 +204,7 @@ def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:
 
 
 def _onnx_facts(model: str, file: OnnxFile, about: dict[str, Any]) -> dict[str, str]:
-    nodes = counted(sum(file.cost.operators.values()), "node")
+    source, nodes = Path(model), counted(sum(file.cost.operators.values()), "node")
     convolutions = counted(len(file.cost.convolutions), "convolution")
     size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
     texts = {key.replace("_", " "): str(text) for key, text in about.items()}
@@ -211,6 +217,7 @@ def _onnx_facts(model: str, file: OnnxFile, about: dict[str, Any]) -> dict[str, 
         "cost": _cost_text(file.cost.params, file.cost.macs, size),
         "classes": _classes(None, file.names),
         "from": "the detector that comes with seyolo" if is_shipped(model) else origin,
+        "images": _fitted(read_mode(file.metadata, source), read_pad_value(file.metadata, source)),
         **texts,
         "input": ", ".join(map(_port, file.inputs)),
         "output": ", ".join(map(_port, file.outputs)),

@@ -78,6 +78,7 @@ def starting_model(
     generator = torch.Generator().manual_seed(config.seed)
     model = load(spec, weights, names=dataset.names, generator=generator, own_names=own_names)
     _warn_of_freezing(model.network)
+    _warn_of_stretching(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size_hw)
     if weights is not None or is_checkpoint(spec):
         trained = from_checkpoint(replace(to_checkpoint(model), network=network))
@@ -87,6 +88,16 @@ def starting_model(
     samples = training_samples(dataset)
     network = fit_from_scratch(network, samples, config.augmentation, config.size_hw, config.seed)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
+
+
+def _warn_of_stretching(network: Network) -> None:
+    """Warns that a network that stretched its images, Darknet's default, is letterboxed from now on."""
+    if not network.net.letter_box:
+        message = (
+            "training keeps the aspect ratio of images and pads with grey, and so do the files it writes"
+        )
+        advice = "stretched images, as in programs for the old file, find less"
+        warnings.warn(f"{network.source}: stretched images so far; {message}: {advice}", stacklevel=3)
 
 
 def _warn_of_freezing(network: Network) -> None:
