@@ -178,6 +178,11 @@ class SlimRecord(RunRecord):
 class TrainRecord(RunRecord):
     """A finished run of `train`."""
 
+    @property
+    def kept(self) -> str:
+        """Names the epoch in `best.safetensors`: best, or last as sparsity is complete only there."""
+        return "last" if self.scales else "best"
+
 
 def read_run(folder: Path) -> SlimRecord | TrainRecord:
     """Reads the folder of a run.
