@@ -24,7 +24,7 @@ from seyolo.runs import locked
 from seyolo.study_results import Cell, cells_of
 from seyolo.torchnet.device import limited_threads
 from seyolo.verbs.study import Outcome, resume_command, resume_study, study
-from seyolo.verbs.study_settings import Settings
+from seyolo.verbs.study_settings import Settings, common_options
 
 ONE = StudyOptions(
     gates=("none", "eca"), places=("head",), joins=("scale",), budgets=("macs=70%",), seeds=(0,)
@@ -159,6 +159,31 @@ def test_other_options_are_named_before_the_data_is_read(
     with pytest.raises(TrainingError) as caught:
         run(asked, replace(ONE, seeds=(0, 1)), folder=tmp_path / "s")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["hands", "hands/data.yaml", "./hands/", "{}/hands", "{}/hands/data.yaml"])
+@pytest.mark.parametrize("kept", ["hands", "hands/data.yaml", "{}/hands"])
+def test_a_study_knows_its_data_by_any_name(
+    settings: SlimOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hands").mkdir()
+    stored = replace(
+        settings, data=Path(kept.format(tmp_path)), batch=4, lr=0.001, device="cpu"
+    ).equal_images()
+    write_json(tmp_path / "s" / "study.json", to_json(Settings(ONE, stored)))
+    asked = replace(stored, data=Path(given.format(tmp_path)))
+    assert common_options(tmp_path / "s", asked, "go on") == stored
+    for other in ("hands_more", "hands/images"):
+        with pytest.raises(TrainingError, match=f"--data {other} is asked for; give another --name "):
+            common_options(tmp_path / "s", replace(stored, data=Path(other)), "go on")
+
+
+def test_two_descriptions_in_a_folder_are_two_data_sets(settings: SlimOptions, tmp_path: Path) -> None:
+    stored = replace(settings, data=tmp_path / "a.yaml", batch=4, lr=0.001, device="cpu").equal_images()
+    write_json(tmp_path / "s" / "study.json", to_json(Settings(ONE, stored)))
+    with pytest.raises(TrainingError, match=r"b\.yaml is asked for"):
+        common_options(tmp_path / "s", replace(stored, data=tmp_path / "b.yaml"), "go on")
 
 
 def test_the_time_of_what_is_missing_is_told_before(
