@@ -20,6 +20,7 @@ from seyolo.json_files import to_json
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.pages.write import write_report
 from seyolo.report.tables.study import (
+    explanations,
     study_cells,
     study_note,
     study_table,
@@ -45,6 +46,9 @@ RESULTS = [
     network("se", 0, 0.43), network("se", 1, 0.43), network("se", 2, 0.46),
     network("se", 0, 0.41, "macs=30%", params=500_000),
 ]  # fmt: skip
+
+
+BEST = "each network is that of its best epoch on val, so AP there is a little optimistic"
 
 
 def stored_study(folder: Path) -> Path:
@@ -74,6 +78,7 @@ def test_the_page_of_a_study(tmp_path: Path) -> None:
     ):
         assert text in page.text
     assert f"1 network missing; go on with: seyolo study --resume {folder}" in page.text
+    assert f"{BEST}; quote AP on test." in page.text
     assert "No network has learned" not in page.text  # AP@0.5 is 0.3 higher
     rows = re.findall(r'<th scope="row">(none|se neck add)</th><td>([^<]+)</td><td>([^<]+)</td>', page.source)
     assert rows == [
@@ -146,6 +151,17 @@ def test_the_note_explains_deviation_and_noise() -> None:
     )
 
 
+def test_the_notes_say_that_val_chose_the_epoch() -> None:
+    (row,) = study_rows([network("none", 0, 0.4)])
+    only_val = replace(row, ap={"val": row.ap["val"]})
+    two = replace(row, ap={"val": row.ap["val"], "val_small": row.ap["val"], "test": row.ap["test"]})
+    only_test = replace(row, ap={"test": row.ap["test"]})
+    assert explanations([row])[1:] == [f"{BEST}; quote AP on test"]
+    assert explanations([only_val])[1:] == [BEST]
+    assert explanations([two])[1:] == [f"{BEST.replace('on val', 'on val and val_small')}; quote AP on test"]
+    assert explanations([only_test])[1:] == []
+
+
 def test_a_latency_has_the_noise_of_its_measurement(tmp_path: Path) -> None:
     rows = study_rows([network("none", 0, 0.4, noise=0.02), network("none", 0, 0.4, "macs=30%", noise=0.084)])
     _, dense, slim = study_cells(rows, 1, ["val"])
@@ -173,12 +189,13 @@ def test_files(tmp_path: Path) -> None:
     latex = (tmp_path / "study.tex").read_text()
     assert r"none & dense & 2 of 3 & 0.420$\pm$0.028 &" in latex
     assert r"macs=30\% &" in latex
-    assert markdown.endswith(f"|\n\n{study_note(rows)}\n")
+    assert markdown.endswith(f"|\n\n{study_note(rows)}\n\n{BEST}; quote AP on test\n")
     little = "(n $-$ 1); of two seeds it says little, also where it is 0.000."
     start = (
         r"\end{tabular}" "\n" r"\par\smallskip\noindent{\footnotesize $\pm$ is the sample standard deviation"
     )
     assert f"{start} over the seeds {little}\\par}}\n" in latex
+    assert f"{{\\footnotesize {BEST}; quote AP on test.\\par}}\n" in latex
     assert latex.count("&") == latex.count(r"\\") * 9
     bad = SplitMetrics(0.1, 0.2)
     write_study_tables(study_rows([network("se", 0, 0.1, metrics={"val": bad})]), tmp_path, 1)

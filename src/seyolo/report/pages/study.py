@@ -15,9 +15,9 @@ from seyolo.report.pages.parts import Grid, chart, setting_text
 from seyolo.report.record import check_links, flat_settings
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.study import (
+    explanations,
     splits_of,
     study_cells,
-    study_note,
     study_notes,
     study_table,
     write_networks,
@@ -110,7 +110,7 @@ def study_context(folder: Path) -> dict[str, Any]:
         "lead": f"{stored.slim.get('model')} on {stored.slim.get('data')}, dense and pruned to "
         f"{', '.join(axes.budgets)}; {counted(len(axes.seeds), 'seed')}.",
         "warnings": said + _cautions(rows, axes.seeds),
-        "table": Grid(header, body, note=f"AP is from 0 to 1; {study_note(rows)}."),
+        "table": Grid(header, body, note="; ".join(["AP is from 0 to 1", *explanations(rows)]) + "."),
         "chart_item": chart(study_figure(rows), "AP by gate and place, a colour for each budget"),
         "settings": [(name, setting_text(value)) for name, value in flat_settings(stored.slim).items()],
         "files": [(name, text) for name, text in TABLES.items() if (folder / name).is_file()],

@@ -54,14 +54,25 @@ def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
 
 
 def study_notes(rows: Sequence[StudyRow]) -> list[str]:
-    """Returns what stands below the table: on its deviations, and where no network has learned."""
+    """Returns what stands below the table: its explanations, and where no network has learned."""
     best = max((spread.mean for row in rows for spread in row.ap50.values()), default=1.0)
     if best >= LEARNED_AP50:
-        return [study_note(rows)]
+        return explanations(rows)
     learned = (
         f"no network has learned: AP@0.5 is {best:.3f} at most, and one is of use from {LEARNED_AP50} on"
     )
-    return [study_note(rows), f"{learned}; train for more epochs, or on more images"]
+    return [*explanations(rows), f"{learned}; train for more epochs, or on more images"]
+
+
+def explanations(rows: Sequence[StudyRow]) -> list[str]:
+    """Explains the table: its deviations, and which epoch its networks are of."""
+    splits = splits_of(rows)
+    chosen = [split for split in splits if split.startswith("val")]
+    if not chosen:
+        return [study_note(rows)]
+    best = f"each network is that of its best epoch on {' and '.join(chosen)}"
+    quoted = [f"quote AP on {shown_split(splits)}"] if len(chosen) < len(splits) else []
+    return [study_note(rows), "; ".join([f"{best}, so AP there is a little optimistic", *quoted])]
 
 
 def study_note(rows: Sequence[StudyRow]) -> str:
