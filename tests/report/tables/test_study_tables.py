@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 import shutil
@@ -17,8 +18,11 @@ from seyolo.cli import main
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
+from seyolo.options.cut import CutOptions
+from seyolo.options.slim import SlimOptions
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.pages.write import write_report
+from seyolo.report.record import slim_settings
 from seyolo.report.tables.study import (
     explanations,
     study_cells,
@@ -86,6 +90,32 @@ def test_the_page_of_a_study(tmp_path: Path) -> None:
         ("none", "macs=30%", "1 of 2"), ("se neck add", "macs=30%", "2"),
     ]  # fmt: skip
     assert len(page.charts) == 1
+
+
+def test_the_page_lists_the_options_that_all_networks_share(tmp_path: Path) -> None:
+    folder = stored_study(tmp_path / "gates")
+    stored = json.loads((folder / STUDY_FILE).read_text())
+    (folder / STUDY_FILE).write_text(json.dumps(stored | {"slim": to_json(SlimOptions(model="x", lr=0.001))}))
+    options = Page(write_report([folder])).source.partition('<section id="settings">')[2]
+    shown = dict(re.findall(r'<th scope="row">([^<]+)</th><td>([^<]*)</td>', options))
+    assert not {"budget", "seed", "join", "attention", "at", "finetune", "controls"} & shown.keys()
+    assert (shown["model"], shown["lr"], shown["cut.scope"]) == ("x", "0.001", "all")
+    assert (shown["cut.importance"], shown["cut.evenness"]) == ("obs", "2")
+    assert shown["cut.multiple"] == "8, and 16 in groups of 128 and more"
+
+
+@pytest.mark.parametrize(
+    ("options", "importance", "evenness"),
+    [
+        (SlimOptions(), "obs", "2"),
+        (SlimOptions(sparsity="steered", epochs=10), "bn", "0 to 1, by the MACs that stay"),
+        (SlimOptions(cut=CutOptions(importance="norm", evenness=0.5)), "norm", 0.5),
+    ],
+)
+def test_settings_name_the_defaults(options: SlimOptions, importance: str, evenness: object) -> None:
+    shown = slim_settings(to_json(options))
+    assert (shown["cut.importance"], shown["cut.evenness"]) == (importance, evenness)
+    assert slim_settings({"cut": {"importance": 3}}) == {"cut.importance": 3}  # of another version
 
 
 def test_the_tables_of_a_stopped_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seyolo.errors import UsageError, counted
 from seyolo.json_files import read_json
-from seyolo.options.study import StudyOptions
+from seyolo.options.study import UNUSED, VARIED, StudyOptions
 from seyolo.report.figures.study import study_figure, write_study_chart
 from seyolo.report.pages.parts import Grid, chart, setting_text
-from seyolo.report.record import check_links, flat_settings
+from seyolo.report.record import check_links, slim_settings
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.study import (
     explanations,
@@ -112,9 +112,15 @@ def study_context(folder: Path) -> dict[str, Any]:
         "warnings": said + _cautions(rows, axes.seeds),
         "table": Grid(header, body, note="; ".join(["AP is from 0 to 1", *explanations(rows)]) + "."),
         "chart_item": chart(study_figure(rows), "AP by gate and place, a colour for each budget"),
-        "settings": [(name, setting_text(value)) for name, value in flat_settings(stored.slim).items()],
+        "settings": _settings(stored.slim),
         "files": [(name, text) for name, text in TABLES.items() if (folder / name).is_file()],
     }
+
+
+def _settings(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the options that all networks have in common; those of gates only vary."""
+    found = slim_settings(values)
+    return [(name, setting_text(value)) for name, value in found.items() if name not in (*VARIED, *UNUSED)]
 
 
 def _cautions(rows: Sequence[StudyRow], seeds: Sequence[int]) -> list[str]:
