@@ -97,7 +97,7 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
     assert dense.params > rows["none", "dense"].params
     assert len((folder / "networks.csv").read_text().splitlines()) == 1 + 4
     assert {path.name for path in folder.glob("study.*")} == {
-        "study.json", "study.csv", "study.md", "study.tex", "study.png"
+        "study.json", "study.csv", "study.md", "study.tex", "study.png", "study.pdf"
     }  # fmt: skip
 
     again = run(settings, ONE, folder=folder)  # the same command goes on, too

@@ -5,7 +5,7 @@
     networks/CELL/BUDGET/              stages of slimming it, as in a run of `slim`
     results/CELL--BUDGET.json          one small file for each finished network
     networks.csv                       a row for each network that is there
-    study.csv .md .tex .png            tables and chart of the results that are there
+    study.csv .md .tex .png .pdf       tables and chart of the results that are there
 
 Networks whose results are there are neither trained nor evaluated again. Several processes, on one machine or
 on several that share the folder, each take a shard; elsewhere the files of `results/` are copied together.
@@ -250,13 +250,8 @@ class _Study:
     def report(self) -> Outcome:
         """Writes tables and chart of the results that are there."""
         rows, missing = write_study(self.folder, self.settings.study)
-        return Outcome(
-            self.folder,
-            tuple(rows),
-            tuple(missing),
-            len(self.settings.study.seeds),
-            resume_command(self.folder),
-        )
+        found = tuple(rows), tuple(missing), len(self.settings.study.seeds)
+        return Outcome(self.folder, *found, resume_command(self.folder))
 
     def _missing(self, cell: Cell) -> Iterator[str]:
         return (budget for budget in self.budgets if not cell.result(self.folder, budget).exists())
@@ -304,9 +299,8 @@ class _Study:
         counted = cost(model.network, *run.size_hw)
         found = run.judge(model, title=f"evaluating {cell.name} {budget}")
         assert self.plain is not None
-        timings = timings_of(
-            {"plain": Contender(self.plain, run.size_hw), "own": Contender(model, run.size_hw)}
-        )
+        models = {"plain": self.plain, "own": model}
+        timings = timings_of({name: Contender(one, run.size_hw) for name, one in models.items()})
         return NetworkResult(
             gate=cell.gate,
             place=cell.place,

@@ -130,12 +130,25 @@ def test_the_tables_of_a_stopped_study(tmp_path: Path, capsys: pytest.CaptureFix
     assert (folder / "study.png").is_file()
 
 
-def test_a_study_is_reported_by_itself(tmp_path: Path) -> None:
+def test_a_study_is_reported_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = stored_study(tmp_path / "gates")
     with pytest.raises(UsageError, match="name its folder alone"):
         write_report([folder, tmp_path])
-    with pytest.raises(UsageError, match=r"gates/study\.md"):
-        write_report([folder], tmp_path / "x.csv")
+    for ending, said in {
+        "csv": "every mean and deviation is {}",
+        "md": "the table as Markdown is {}",
+        "tex": "the table as LaTeX is {}",
+        "png": "the chart is {}",
+        "PDF": "the chart as a vector file is {}",
+    }.items():
+        file = folder / f"study.{ending.lower()}"
+        with pytest.raises(UsageError, match=re.escape(f"is its page, .html; {said.format(file)}") + "$"):
+            write_report([folder], tmp_path / f"x.{ending}")
+        assert main(["report", str(folder), "--out", str(tmp_path / f"x.{ending}")]) == 2
+        assert "dense" not in capsys.readouterr().out  # no table before the error
+        assert file.is_file()
+    with pytest.raises(UsageError, match=r"gates are networks\.csv, study\.csv, .*, study\.png, study\.pdf$"):
+        write_report([folder], tmp_path / "x.svg")
     shutil.rmtree(folder / RESULTS_FOLDER)
     with pytest.raises(UsageError, match="no network of this study is done yet; go on with: seyolo study"):
         write_report([folder])
@@ -166,6 +179,14 @@ def test_cells() -> None:
     assert plain == ["none", "dense", "2 of 3", "0.420±0.028", "", "200 M", "1.00 M", "1.20x"]
     assert gated == ["se neck add", "dense", "3", "0.440±0.017", "+0.010±0.028", "200 M", "1.00 M", "1.20x"]
     assert slim == ["se neck add", "macs=30%", "1 of 3", "0.410", "", "200 M", "500 k", "1.20x"]
+
+
+def test_a_lead_that_rounds_to_zero_has_no_sign() -> None:
+    plain = [network("none", seed, 0.4) for seed in (0, 1)]
+    for lead in (-0.0001, 0.0001):
+        found = study_cells(study_rows([*plain, network("se", 0, 0.4 + lead)]), 2, ["val"])
+        assert found[2][4] == "0.000"
+    assert study_cells(study_rows([*plain, network("se", 0, 0.394)]), 2, ["val"])[2][4] == "−0.006"
 
 
 def test_the_note_explains_deviation_and_noise() -> None:
@@ -232,8 +253,13 @@ def test_files(tmp_path: Path) -> None:
     learned = "no network has learned: AP@0.5 is 0.200 at most, and one is of use from 0.3 on"
     for ending in ("md", "tex"):
         assert learned in (tmp_path / f"study.{ending}").read_text()
-    write_study_chart(rows, tmp_path / "study.png")
+    write_study_chart(rows, tmp_path)
     assert (tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
+    drawn = (tmp_path / "study.pdf").read_bytes()
+    assert drawn[:5] == b"%PDF-"
+    assert b"/Type3" not in drawn
+    write_study_chart(rows, tmp_path)
+    assert (tmp_path / "study.pdf").read_bytes() == drawn
 
 
 def test_each_network_has_a_row(tmp_path: Path) -> None:

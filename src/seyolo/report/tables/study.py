@@ -9,7 +9,7 @@ from pathlib import Path
 from seyolo.files import write_text
 from seyolo.report.tables.files import comma_separated, filled, latex, markdown
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.report.tables.slim import shown_split
+from seyolo.report.tables.slim import difference_text, shown_split
 from seyolo.report.text import MISSING, count_text, noise_text
 from seyolo.report.verdict import LEARNED_AP50
 from seyolo.study_results import NetworkResult, Spread, StudyRow
@@ -118,7 +118,7 @@ def _cells(row: StudyRow, splits: Sequence[str], num_seeds: int) -> list[str]:
 def _ap_text(spread: Spread | None, *, is_difference: bool = False) -> str:
     if spread is None or math.isnan(spread.mean):
         return "" if is_difference else MISSING
-    mean = f"{spread.mean:{'+' if is_difference else ''}.3f}".replace("-", "−")
+    mean = difference_text(0, spread.mean) if is_difference else f"{spread.mean:.3f}"
     return mean if math.isnan(spread.deviation) else f"{mean}±{spread.deviation:.3f}"
 
 
