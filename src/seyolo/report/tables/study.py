@@ -19,6 +19,7 @@ COLUMNS = (
     "ap50_deviation", "lead", "lead_deviation", "params", "macs", "latency_ms", "latency_share",
     "latency_noise",
 )  # fmt: skip
+SAYING_NOTHING = "; above ±50 % a latency says nothing: time that network again with seyolo benchmark"
 NETWORK_COLUMNS = (
     "gate", "place", "join", "budget", "seed", "epochs", "params", "macs", "latency_ms", "plain_ms",
     "latency_noise",
@@ -83,7 +84,10 @@ def study_note(rows: Sequence[StudyRow]) -> str:
     else:
         note = "± is the sample standard deviation over the seeds (n − 1)"
         note += "; of two seeds it says little, also where it is 0.000" if 2 in nums_seeds else ""
-    return note + ("; behind a latency, ± is the noise of its measurement" if noise else "")
+    if noise:
+        note += "; behind a latency, ± is the noise of its measurement"
+        note += "" if nums_seeds == {1} else ", the largest of the seeds"
+    return note + (SAYING_NOTHING if noise > 0.5 else "")
 
 
 def splits_of(rows: Sequence[StudyRow]) -> list[str]:
