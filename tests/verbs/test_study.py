@@ -20,6 +20,7 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
 from seyolo.progress import Lines
+from seyolo.report.pages.write import write_report
 from seyolo.runs import locked
 from seyolo.study_results import Cell, cells_of
 from seyolo.torchnet.device import limited_threads
@@ -81,11 +82,15 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
     assert half.missing == ("eca-head-scale-0 dense", "eca-head-scale-0 macs=70%")
     assert [row.variant.gates for row in half.rows] == ["none", "none"]
     assert resume_command(folder) == f"seyolo study --resume {folder}"
+    page = write_report([folder])
+    assert "2 networks missing; go on with" in page.read_text()
     trained = {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
     (folder / "results/none-0--macs=70%.json").unlink()
 
     whole = resume_study(folder)
     assert whole.missing == ()
+    assert "go on with" not in page.read_text()
+    assert "4 networks: gates none, eca" in page.read_text()
     rows = {(row.variant.gates, row.variant.budget): row for row in whole.rows}
     assert list(rows) == [
         ("none", "dense"), ("eca head scale", "dense"), ("none", "macs=70%"), ("eca head scale", "macs=70%")
@@ -201,6 +206,9 @@ def test_the_time_of_what_is_missing_is_told_before(
         f"time: about 15 min; stop any time, seyolo study --resume {tmp_path / 's'} --shard 1/2 continues"
         in told
     )
+    assert "none-0 (1 of 1 in this shard)" in told
+    run(settings, ONE, folder=tmp_path / "s", progress=Lines())
+    assert "eca-head-scale-0 (2 of 2)\n" in capsys.readouterr().err
 
 
 def test_a_study_takes_the_threads_that_are_given(

@@ -35,6 +35,7 @@ from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.study import JOINED, NONE, VARIED, StudyOptions, check_settings
 from seyolo.progress import Progress, Silent, duration_text, shown_progress, tell
 from seyolo.report.pages.study import write_study
+from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.tables.study import study_table
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
 from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, Cell, NetworkResult, StudyRow, cells_of
@@ -201,12 +202,12 @@ class _Study:
             check_data(self.folder, dataset, dataset.splits, data_changed)
             shares = self._kept_shares(todo, dataset)
             tell(self.progress, training_lines(dataset))
-            plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset)
-            self.plain = plain.starting_model()
+            self.plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset).starting_model()
             self._announce(todo, dataset, fmean(shares or [1.0]), resume_command(self.folder, shard))
             self._store()
             for number, cell in enumerate(todo, 1):
-                self.progress.message(f"{cell.name} ({number} of {len(todo)} in this shard)")
+                part = " in this shard" if shard.count > 1 else ""
+                self.progress.message(f"{cell.name} ({number} of {len(todo)}{part})")
                 self._train(cell, dataset)
                 self.report()
         self._store()
@@ -221,8 +222,8 @@ class _Study:
         shares = []
         variants = {(cell.gate, cell.place, cell.join): cell for cell in reversed(todo)}
         for cell in reversed(variants.values()):
-            run = SlimRun(self._options(cell, DENSE), self.folder, Silent(), dataset=dataset)
-            model = run.starting_model()
+            options = self._options(cell, DENSE)
+            model = SlimRun(options, self.folder, Silent(), dataset=dataset).starting_model()
             for budget in self.settings.study.budgets:
                 try:
                     plan = plan_of(model, self._options(cell, budget), None)
@@ -248,8 +249,10 @@ class _Study:
         self.progress.message(f"time: about {duration_text(total_s)}; stop any time, {command} continues")
 
     def report(self) -> Outcome:
-        """Writes tables and chart of the results that are there."""
+        """Writes tables and chart of the results that are there, and the page if there is one."""
         rows, missing = write_study(self.folder, self.settings.study)
+        if rows and (self.folder / PAGE_FILE).exists():
+            write_report([self.folder])
         found = tuple(rows), tuple(missing), len(self.settings.study.seeds)
         return Outcome(self.folder, *found, resume_command(self.folder))
 
