@@ -73,6 +73,12 @@ def test_with_a_model(model: DarknetModel, tmp_path: Path) -> None:
         ("train", {"batch_size": 8}, "train: batch_size= is batch= in seyolo"),
         ("slim", {"lr0": 0.01}, "slim: lr0= is lr= in seyolo"),
         ("slim", {"project": "mine"}, "slim: project= is folder= in seyolo"),
+        ("train", {"name": "mine"}, "train: name= is folder= in seyolo"),
+        ("slim", {"name": "mine"}, "slim: name= is folder= in seyolo"),
+        ("study", {"name": "mine"}, "study: name= is folder= in seyolo"),
+        ("study", {"shards": "1/2"}, r"'shards'; did you mean shard=\?"),
+        ("study", {"gate": "se"}, r"'gate'; did you mean gates=\?"),
+        ("slim", {"resume": "mine"}, r"'resume'; to go on with a run: seyolo\.api\.resume_slim\(FOLDER\)"),
         ("load", {"nc": 3}, "load: nc= is num_classes= in seyolo"),
         ("export", {"fp16": True}, "export: fp16= is half= in seyolo"),
         ("prune", {"percent": 0.5}, "prune: percent= is budget= in seyolo"),
@@ -96,7 +102,7 @@ def test_keywords_of_other_programs_are_answered_with_ours(
 ) -> None:
     arguments = [] if "model" in keywords else ["x.cfg"]
     with pytest.raises(TypeError, match=message) as caught:
-        getattr(seyolo, name)(*arguments, **keywords)
+        getattr(seyolo.api if name == "study" else seyolo, name)(*arguments, **keywords)
     assert isinstance(caught.value, UsageError)
 
 

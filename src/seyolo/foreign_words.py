@@ -43,6 +43,9 @@ INSTEAD = {
 """Advice on a word that `Detector` and its methods have no keyword argument for."""
 
 MOST_NAMED = 32
+OWN = {name: ["folder", "progress", "tracker"] for name in ("train", "slim", "study")}
+OWN["study"] += ["shard", "gates", "places", "joins", "budgets", "seeds"]
+"""Keyword arguments of functions that are made from options, besides the options."""
 REPLACING = ("export", "export_file", "plan_file", "prune_file", "save")
 
 
@@ -51,6 +54,7 @@ def unexpected_keyword(caller: str, name: str, known: Collection[str]) -> Keywor
 
     `caller` is the function's name, such as `train` or `Detector.detect`; `known` are its keyword arguments.
     """
+    known = {*known, *OWN.get(caller, [])}
     typed = name.replace("_", "-").lower()
     option = OPTIONS.get(typed, typed)
     for ours in IN_PYTHON.get(option, (option.replace("-", "_"),)):
@@ -67,14 +71,17 @@ def unexpected_keyword(caller: str, name: str, known: Collection[str]) -> Keywor
     if caller == "prune" and name in ("data", "dataset"):
         way = 'seyolo.api.prune_file(MODEL, "slim.safetensors", budget=..., data=...)'
         return KeywordError(f"{caller}: takes no {name}=; to prune and repair on images: {way}")
+    return KeywordError(f"{text}; {_advice(caller, name, known)}")
+
+
+def _advice(caller: str, name: str, known: Collection[str]) -> str:
+    """Returns what to do, else the keyword arguments of a function, or where they are listed if many."""
+    if name == "resume" and caller in OWN:
+        return f"to go on with a run: seyolo.api.resume_{caller}(FOLDER)"
     if name == "overwrite" and caller in REPLACING:
-        return KeywordError(f"{text}; from Python, files that are there already are replaced: leave it out")
-    near = difflib.get_close_matches(name, sorted(known), 1)
-    return KeywordError(f"{text}; {f'did you mean {near[0]}=?' if near else _names_text(caller, known)}")
-
-
-def _names_text(caller: str, known: Collection[str]) -> str:
-    """Names the keyword arguments of a function, or where they are listed if they are many."""
+        return "from Python, files that are there already are replaced: leave it out"
+    if near := difflib.get_close_matches(name, sorted(known), 1):
+        return f"did you mean {near[0]}=?"
     if len(known) > MOST_NAMED:
         return f"help() of {caller} tells where its keyword arguments are listed"
     return f"it takes {', '.join(sorted(known))}"

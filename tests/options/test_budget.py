@@ -52,6 +52,7 @@ def test_several() -> None:
         ("macs=30", "less than 1,000 macs; for a share write macs=30%"),
         ("params=999", "for a share write params=30%"),
         ("channels=0.3", "for a share write channels=30%"),
+        ("channels=85%+macs=30%", "expected a comma between limits, got '85%[+]macs=30%'"),
         ("flops=50%", "did you mean macs=50%?"),
         ("50%", "did you mean macs=50%?"),
         ("macs=0%", "above 0%"),

@@ -20,11 +20,12 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
 from seyolo.progress import Lines
+from seyolo.report.pages.write import write_report
 from seyolo.runs import locked
 from seyolo.study_results import Cell, cells_of
 from seyolo.torchnet.device import limited_threads
 from seyolo.verbs.study import Outcome, resume_command, resume_study, study
-from seyolo.verbs.study_settings import Settings
+from seyolo.verbs.study_settings import Settings, common_options
 
 ONE = StudyOptions(
     gates=("none", "eca"), places=("head",), joins=("scale",), budgets=("macs=70%",), seeds=(0,)
@@ -81,11 +82,15 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
     assert half.missing == ("eca-head-scale-0 dense", "eca-head-scale-0 macs=70%")
     assert [row.variant.gates for row in half.rows] == ["none", "none"]
     assert resume_command(folder) == f"seyolo study --resume {folder}"
+    page = write_report([folder])
+    assert "2 networks missing; go on with" in page.read_text()
     trained = {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
     (folder / "results/none-0--macs=70%.json").unlink()
 
     whole = resume_study(folder)
     assert whole.missing == ()
+    assert "go on with" not in page.read_text()
+    assert "4 networks: gates none, eca" in page.read_text()
     rows = {(row.variant.gates, row.variant.budget): row for row in whole.rows}
     assert list(rows) == [
         ("none", "dense"), ("eca head scale", "dense"), ("none", "macs=70%"), ("eca head scale", "macs=70%")
@@ -97,7 +102,7 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
     assert dense.params > rows["none", "dense"].params
     assert len((folder / "networks.csv").read_text().splitlines()) == 1 + 4
     assert {path.name for path in folder.glob("study.*")} == {
-        "study.json", "study.csv", "study.md", "study.tex", "study.png"
+        "study.json", "study.csv", "study.md", "study.tex", "study.png", "study.pdf"
     }  # fmt: skip
 
     again = run(settings, ONE, folder=folder)  # the same command goes on, too
@@ -161,6 +166,31 @@ def test_other_options_are_named_before_the_data_is_read(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("given", ["hands", "hands/data.yaml", "./hands/", "{}/hands", "{}/hands/data.yaml"])
+@pytest.mark.parametrize("kept", ["hands", "hands/data.yaml", "{}/hands"])
+def test_a_study_knows_its_data_by_any_name(
+    settings: SlimOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hands").mkdir()
+    stored = replace(
+        settings, data=Path(kept.format(tmp_path)), batch=4, lr=0.001, device="cpu"
+    ).equal_images()
+    write_json(tmp_path / "s" / "study.json", to_json(Settings(ONE, stored)))
+    asked = replace(stored, data=Path(given.format(tmp_path)))
+    assert common_options(tmp_path / "s", asked, "go on") == stored
+    for other in ("hands_more", "hands/images"):
+        with pytest.raises(TrainingError, match=f"--data {other} is asked for; give another --name "):
+            common_options(tmp_path / "s", replace(stored, data=Path(other)), "go on")
+
+
+def test_two_descriptions_in_a_folder_are_two_data_sets(settings: SlimOptions, tmp_path: Path) -> None:
+    stored = replace(settings, data=tmp_path / "a.yaml", batch=4, lr=0.001, device="cpu").equal_images()
+    write_json(tmp_path / "s" / "study.json", to_json(Settings(ONE, stored)))
+    with pytest.raises(TrainingError, match=r"b\.yaml is asked for"):
+        common_options(tmp_path / "s", replace(stored, data=tmp_path / "b.yaml"), "go on")
+
+
 def test_the_time_of_what_is_missing_is_told_before(
     settings: SlimOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +206,9 @@ def test_the_time_of_what_is_missing_is_told_before(
         f"time: about 15 min; stop any time, seyolo study --resume {tmp_path / 's'} --shard 1/2 continues"
         in told
     )
+    assert "none-0 (1 of 1 in this shard)" in told
+    run(settings, ONE, folder=tmp_path / "s", progress=Lines())
+    assert "eca-head-scale-0 (2 of 2)\n" in capsys.readouterr().err
 
 
 def test_a_study_takes_the_threads_that_are_given(

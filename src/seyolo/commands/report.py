@@ -25,6 +25,8 @@ def report(*runs: Path, out: Path | None = None) -> None:
     studies = import_module("seyolo.report.pages.study")
     if len(runs) == 1 and studies.is_study(runs[0]):
         table, remarks = studies.write_tables(runs[0])
+        if out is not None:
+            studies.check_page(runs[0], out)
         print_readable(table)
         for text in remarks:
             remark(text)

@@ -56,15 +56,12 @@ def study(
         folder = None if run.name is None else RUNS / "study" / run.name
         outcome = verb.study(data, settings.model, options=settings, folder=folder, **worker, **vars(axes))
     values = {"rows": to_json(outcome.rows), "missing": list(outcome.missing)}
-    show(
-        values,
-        study_table(outcome.rows, outcome.num_seeds) if outcome.rows else "no network is done yet",
-        json,
-    )
+    table = study_table(outcome.rows, outcome.num_seeds) if outcome.rows else "no network is done yet"
+    show(values, table, json)
     for note in study_notes(outcome.rows) if outcome.rows else ():
         remark(note)
     if outcome.missing:
         named = ", ".join(outcome.missing[:MOST_NAMED]) + (", …" if len(outcome.missing) > MOST_NAMED else "")
         remark(f"missing: {named} ({len(outcome.missing)} in all); go on with: {outcome.command}")
     page = f"; as a page: seyolo report {outcome.folder}" if outcome.rows else ""
-    remark(f"tables and chart: {outcome.folder / 'study.csv'}, .md, .tex and .png, networks.csv{page}")
+    remark(f"tables and chart: {outcome.folder / 'study.csv'}, .md, .tex, .png and .pdf, networks.csv{page}")

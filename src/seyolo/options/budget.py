@@ -255,7 +255,7 @@ def _number(text: str, amount: str) -> tuple[float, str]:
     """Returns the number and the unit of an amount."""
     match = _AMOUNT.fullmatch(amount.strip())
     if match is None:
-        expected = "an amount like 30%, 2.4M or 1.2G"
+        expected = "a comma between limits" if "+" in amount else "an amount like 30%, 2.4M or 1.2G"
         raise UsageError(f"budget {text!r}: expected {expected}, got {amount.strip()!r}")
     return float(match["number"]), match["unit"]
 

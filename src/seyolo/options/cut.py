@@ -85,5 +85,12 @@ class CutOptions:
             known = ", ".join(get_args(Importance))
             raise UsageError(f"--importance {self.importance}: there are {known}")
 
+    def in_words(self) -> dict[str, object]:
+        """Returns options whose default is not one value, as in a run with images: `cut.importance`."""
+        usual = {"importance": "obs", "multiple": "8, and 16 in groups of 128 and more"}
+        usual["evenness"] = "2" if self.importance in (None, "obs") else "0 to 1, by the MACs that stay"
+        given = {name: getattr(self, name) for name in usual}
+        return {f"cut.{name}": usual[name] if value is None else value for name, value in given.items()}
+
 
 DEFAULT_CUT = CutOptions()

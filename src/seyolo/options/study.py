@@ -19,6 +19,8 @@ NONE = "none"
 GATES = (NONE, *get_args(GateKind))
 VARIED = {"attention": "gates", "at": "places", "join": "joins", "budget": "budgets", "seed": "seeds"}
 """Options of `slim` that a study varies, and its own in their place."""
+UNUSED = ("finetune", "controls")
+"""Options of `slim` that a study refuses."""
 JOINED = "+"  # between the limits of one budget
 
 

@@ -78,7 +78,7 @@ def best_row(record: TrainRecord) -> Mapping[str, str]:
     measured = [row for row in record.stages.get("train", []) if row.get("ap")]
     if not measured:
         return {}
-    return measured[-1] if record.scales else max(measured, key=lambda row: float(row["ap"]))
+    return measured[-1] if record.kept == "last" else max(measured, key=lambda row: float(row["ap"]))
 
 
 def trained_cost(record: TrainRecord) -> tuple[float, float]:

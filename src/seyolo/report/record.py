@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from seyolo.darknet.placement import GateKind
-from seyolo.errors import PlanError, TrainingError, UsageError
+from seyolo.errors import PlanError, SeyoloError, TrainingError, UsageError
 from seyolo.evaluation.curves import Curves, CurveValues
 from seyolo.files import write_json
 from seyolo.json_files import Count, Share, from_json, read_json
-from seyolo.options.stored import TRAIN_FILE, migrated_train
+from seyolo.options.slim import SlimOptions
+from seyolo.options.stored import TRAIN_FILE, migrated_slim, migrated_train
 from seyolo.progress import read_warnings
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import RESULTS_FILE, TRAINED_STAGES, RunStart, SlimResults, read_results, read_start
@@ -173,10 +174,18 @@ class SlimRecord(RunRecord):
     plan: Plan
     examples: Examples
 
+    def settings(self) -> dict[str, Any]:
+        return slim_settings(migrated_slim(dict(self.config)))
+
 
 @dataclass(frozen=True, eq=False)
 class TrainRecord(RunRecord):
     """A finished run of `train`."""
+
+    @property
+    def kept(self) -> str:
+        """Names the epoch in `best.safetensors`: best, or last as sparsity is complete only there."""
+        return "last" if self.scales else "best"
 
 
 def read_run(folder: Path) -> SlimRecord | TrainRecord:
@@ -320,6 +329,15 @@ def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:
             case [int() as height, int() as width]:
                 flat[name] = input_text((height, width))
     return flat
+
+
+def slim_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options of `slim` flat, with the defaults of the cut by name in place of None."""
+    found = flat_settings(values)
+    try:
+        return found | from_json(values, SlimOptions).plan_options().in_words()
+    except SeyoloError:  # of another version
+        return found
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

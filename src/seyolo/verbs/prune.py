@@ -218,7 +218,7 @@ def _found_line(found: FoundAgain, model: str | Path, out: Path, dataset: Datase
     """Says which boxes the pruned network still finds, and how to measure its AP."""
     where = f"on {counted(found['images'], 'image')}"
     if not found["boxes"]:
-        return f"warning: {where} the network before finds nothing; give images of what it knows"
+        return f"warning: {where} the network before finds nothing: train it longer, or give images it knows"
     weights = f" --weights {out.with_suffix('.weights')}" if out.suffix == ".cfg" else ""
     data, first = str(dataset.source), "its AP: "
     if not any(len(sample.class_ids) for sample in dataset.split("train")):

@@ -5,7 +5,7 @@
     networks/CELL/BUDGET/              stages of slimming it, as in a run of `slim`
     results/CELL--BUDGET.json          one small file for each finished network
     networks.csv                       a row for each network that is there
-    study.csv .md .tex .png            tables and chart of the results that are there
+    study.csv .md .tex .png .pdf       tables and chart of the results that are there
 
 Networks whose results are there are neither trained nor evaluated again. Several processes, on one machine or
 on several that share the folder, each take a shard; elsewhere the files of `results/` are copied together.
@@ -35,6 +35,7 @@ from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.study import JOINED, NONE, VARIED, StudyOptions, check_settings
 from seyolo.progress import Progress, Silent, duration_text, shown_progress, tell
 from seyolo.report.pages.study import write_study
+from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.tables.study import study_table
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
 from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, Cell, NetworkResult, StudyRow, cells_of
@@ -201,12 +202,12 @@ class _Study:
             check_data(self.folder, dataset, dataset.splits, data_changed)
             shares = self._kept_shares(todo, dataset)
             tell(self.progress, training_lines(dataset))
-            plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset)
-            self.plain = plain.starting_model()
+            self.plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset).starting_model()
             self._announce(todo, dataset, fmean(shares or [1.0]), resume_command(self.folder, shard))
             self._store()
             for number, cell in enumerate(todo, 1):
-                self.progress.message(f"{cell.name} ({number} of {len(todo)} in this shard)")
+                part = " in this shard" if shard.count > 1 else ""
+                self.progress.message(f"{cell.name} ({number} of {len(todo)}{part})")
                 self._train(cell, dataset)
                 self.report()
         self._store()
@@ -221,8 +222,8 @@ class _Study:
         shares = []
         variants = {(cell.gate, cell.place, cell.join): cell for cell in reversed(todo)}
         for cell in reversed(variants.values()):
-            run = SlimRun(self._options(cell, DENSE), self.folder, Silent(), dataset=dataset)
-            model = run.starting_model()
+            options = self._options(cell, DENSE)
+            model = SlimRun(options, self.folder, Silent(), dataset=dataset).starting_model()
             for budget in self.settings.study.budgets:
                 try:
                     plan = plan_of(model, self._options(cell, budget), None)
@@ -248,15 +249,12 @@ class _Study:
         self.progress.message(f"time: about {duration_text(total_s)}; stop any time, {command} continues")
 
     def report(self) -> Outcome:
-        """Writes tables and chart of the results that are there."""
+        """Writes tables and chart of the results that are there, and the page if there is one."""
         rows, missing = write_study(self.folder, self.settings.study)
-        return Outcome(
-            self.folder,
-            tuple(rows),
-            tuple(missing),
-            len(self.settings.study.seeds),
-            resume_command(self.folder),
-        )
+        if rows and (self.folder / PAGE_FILE).exists():
+            write_report([self.folder])
+        found = tuple(rows), tuple(missing), len(self.settings.study.seeds)
+        return Outcome(self.folder, *found, resume_command(self.folder))
 
     def _missing(self, cell: Cell) -> Iterator[str]:
         return (budget for budget in self.budgets if not cell.result(self.folder, budget).exists())
@@ -304,9 +302,8 @@ class _Study:
         counted = cost(model.network, *run.size_hw)
         found = run.judge(model, title=f"evaluating {cell.name} {budget}")
         assert self.plain is not None
-        timings = timings_of(
-            {"plain": Contender(self.plain, run.size_hw), "own": Contender(model, run.size_hw)}
-        )
+        models = {"plain": self.plain, "own": model}
+        timings = timings_of({name: Contender(one, run.size_hw) for name, one in models.items()})
         return NetworkResult(
             gate=cell.gate,
             place=cell.place,

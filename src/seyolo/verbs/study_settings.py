@@ -13,6 +13,10 @@ from seyolo.report.record import flat_settings
 from seyolo.study_results import STUDY_FILE
 from seyolo.verbs.effort import with_effort
 
+PLACES = ("data", "model", "weights", "names")
+"""Options that may name the same file or folder by another text."""
+DESCRIBING = (".yaml", ".yml", ".data", ".json")
+"""Endings of files that describe the data set of their folder."""
 FOLLOWING = ("branch_epoch", "sparse_epochs", "finetune_epochs")  # from `epochs`
 
 
@@ -27,6 +31,7 @@ class Settings:
 def common_options(folder: Path, chosen: SlimOptions, command: str) -> SlimOptions:
     """Returns the options of all networks of a study that is there; epochs and batch may be left out.
 
+    A path may be written otherwise, and a data set be named by its folder or by the file that describes it.
     The data set is read only for weights of classes.
 
     Raises:
@@ -42,16 +47,26 @@ def common_options(folder: Path, chosen: SlimOptions, command: str) -> SlimOptio
         if found := _differing(there, asked):
             here, given = (", ".join(texts) for texts in zip(*found, strict=True))
             message = f"{folder}: the networks of this study have {here}, and {given} is asked for"
-            raise TrainingError(f"{message}; give another --name, or continue it: {command}")
+            raise TrainingError(
+                f"{message}; give another --name (in Python: folder=), or continue it: {command}"
+            )
     return stored
 
 
 def _differing(stored: SlimOptions, asked: SlimOptions) -> list[tuple[str, str]]:
     """Returns the options in which they differ as texts: `--epochs 2` and `--epochs 3`."""
     before, now = (flat_settings(to_json(options)) for options in (stored, asked))
-    names = [name for name in before if before[name] != now[name]]
+    names = [name for name in before if not _are_same(name, before[name], now[name])]
     named = [name for name in names if name not in FOLLOWING or "epochs" not in names]
     return [(_text(name, before[name]), _text(name, now[name])) for name in named]
+
+
+def _are_same(name: str, stored: object, asked: object) -> bool:
+    if stored == asked or name not in PLACES or stored is None or asked is None:
+        return stored == asked
+    one, other = (Path(str(place)).resolve() for place in (stored, asked))
+    pairs = (one, other), (other, one)
+    return one == other or any(file.parent == folder and file.suffix in DESCRIBING for file, folder in pairs)
 
 
 def _text(name: str, value: object) -> str:

@@ -82,7 +82,7 @@ def test_a_budget_on_channels_says_what_it_counts(tmp_path: Path, figures: list[
     assert found[0] == {layer for group in free for layer in group.layers}
     removed = sum(width["before"] - width["after"] for width in plan.widths)
     assert found[1] == f"channels=60% removes {removed:,} of the {prunable:,} channels that may be pruned"
-    share = f"{100 * prunable / total:.0f} % of all 3,350"
+    share = f"these {prunable:,} are {100 * prunable / total:.0f} % of all 3,350"
     assert found[2] == f"{share}; none that a shortcut touches (scope plain)"
     plot_channels(*channels.channel_rows(model.network, plan.widths), tmp_path / "c.png", found)
     lower = figures[0].axes[1]

@@ -221,6 +221,21 @@ def test_the_page_of_a_training_run(train_run: Path) -> None:
     assert "the best of 3 epochs is epoch 1" in page.text
 
 
+def test_a_sparse_training_keeps_its_last_epoch(train_run: Path, tmp_path: Path) -> None:
+    """Epoch 1 has AP 0.700, the last 0.650."""
+    sparse = shutil.copytree(train_run, tmp_path / "sparse")
+    (sparse / "scales.csv").write_text("epoch,0%,50%,100%\n1,0.1,0.2,0.3\n3,0,0.1,0.2\n")
+    page = Page(write_report([sparse]))
+    check_page(page)
+    assert "the last of 3 epochs is epoch 3; sparsity is complete only there" in page.text
+    assert "AP 0.650 on val" in page.text
+    assert "The last network" in page.source
+    assert "best" not in page.text.partition("How to reproduce it")[0]
+    both = Page(write_report([sparse, train_run], tmp_path / "both.html"))
+    assert "trained for 3 epochs with sparsity, the last is kept: AP 0.650 on val" in both.text
+    assert "the best is epoch 1: AP 0.700 on val" in both.text
+
+
 def test_a_slim_network_worse_than_the_pruned_one_is_said_first(slim_run: Path) -> None:
     path = slim_run / "results.json"
     value = json.loads(path.read_text())

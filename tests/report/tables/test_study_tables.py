@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 import shutil
@@ -17,9 +18,13 @@ from seyolo.cli import main
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
+from seyolo.options.cut import CutOptions
+from seyolo.options.slim import SlimOptions
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.pages.write import write_report
+from seyolo.report.record import slim_settings
 from seyolo.report.tables.study import (
+    explanations,
     study_cells,
     study_note,
     study_table,
@@ -45,6 +50,9 @@ RESULTS = [
     network("se", 0, 0.43), network("se", 1, 0.43), network("se", 2, 0.46),
     network("se", 0, 0.41, "macs=30%", params=500_000),
 ]  # fmt: skip
+
+
+BEST = "each network is that of its best epoch on val, so AP there is a little optimistic"
 
 
 def stored_study(folder: Path) -> Path:
@@ -74,6 +82,7 @@ def test_the_page_of_a_study(tmp_path: Path) -> None:
     ):
         assert text in page.text
     assert f"1 network missing; go on with: seyolo study --resume {folder}" in page.text
+    assert f"{BEST}; quote AP on test." in page.text
     assert "No network has learned" not in page.text  # AP@0.5 is 0.3 higher
     rows = re.findall(r'<th scope="row">(none|se neck add)</th><td>([^<]+)</td><td>([^<]+)</td>', page.source)
     assert rows == [
@@ -81,6 +90,32 @@ def test_the_page_of_a_study(tmp_path: Path) -> None:
         ("none", "macs=30%", "1 of 2"), ("se neck add", "macs=30%", "2"),
     ]  # fmt: skip
     assert len(page.charts) == 1
+
+
+def test_the_page_lists_the_options_that_all_networks_share(tmp_path: Path) -> None:
+    folder = stored_study(tmp_path / "gates")
+    stored = json.loads((folder / STUDY_FILE).read_text())
+    (folder / STUDY_FILE).write_text(json.dumps(stored | {"slim": to_json(SlimOptions(model="x", lr=0.001))}))
+    options = Page(write_report([folder])).source.partition('<section id="settings">')[2]
+    shown = dict(re.findall(r'<th scope="row">([^<]+)</th><td>([^<]*)</td>', options))
+    assert not {"budget", "seed", "join", "attention", "at", "finetune", "controls"} & shown.keys()
+    assert (shown["model"], shown["lr"], shown["cut.scope"]) == ("x", "0.001", "all")
+    assert (shown["cut.importance"], shown["cut.evenness"]) == ("obs", "2")
+    assert shown["cut.multiple"] == "8, and 16 in groups of 128 and more"
+
+
+@pytest.mark.parametrize(
+    ("options", "importance", "evenness"),
+    [
+        (SlimOptions(), "obs", "2"),
+        (SlimOptions(sparsity="steered", epochs=10), "bn", "0 to 1, by the MACs that stay"),
+        (SlimOptions(cut=CutOptions(importance="norm", evenness=0.5)), "norm", 0.5),
+    ],
+)
+def test_settings_name_the_defaults(options: SlimOptions, importance: str, evenness: object) -> None:
+    shown = slim_settings(to_json(options))
+    assert (shown["cut.importance"], shown["cut.evenness"]) == (importance, evenness)
+    assert slim_settings({"cut": {"importance": 3}}) == {"cut.importance": 3}  # of another version
 
 
 def test_the_tables_of_a_stopped_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,12 +130,25 @@ def test_the_tables_of_a_stopped_study(tmp_path: Path, capsys: pytest.CaptureFix
     assert (folder / "study.png").is_file()
 
 
-def test_a_study_is_reported_by_itself(tmp_path: Path) -> None:
+def test_a_study_is_reported_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = stored_study(tmp_path / "gates")
     with pytest.raises(UsageError, match="name its folder alone"):
         write_report([folder, tmp_path])
-    with pytest.raises(UsageError, match=r"gates/study\.md"):
-        write_report([folder], tmp_path / "x.csv")
+    for ending, said in {
+        "csv": "every mean and deviation is {}",
+        "md": "the table as Markdown is {}",
+        "tex": "the table as LaTeX is {}",
+        "png": "the chart is {}",
+        "PDF": "the chart as a vector file is {}",
+    }.items():
+        file = folder / f"study.{ending.lower()}"
+        with pytest.raises(UsageError, match=re.escape(f"is its page, .html; {said.format(file)}") + "$"):
+            write_report([folder], tmp_path / f"x.{ending}")
+        assert main(["report", str(folder), "--out", str(tmp_path / f"x.{ending}")]) == 2
+        assert "dense" not in capsys.readouterr().out  # no table before the error
+        assert file.is_file()
+    with pytest.raises(UsageError, match=r"gates are networks\.csv, study\.csv, .*, study\.png, study\.pdf$"):
+        write_report([folder], tmp_path / "x.svg")
     shutil.rmtree(folder / RESULTS_FOLDER)
     with pytest.raises(UsageError, match="no network of this study is done yet; go on with: seyolo study"):
         write_report([folder])
@@ -133,6 +181,14 @@ def test_cells() -> None:
     assert slim == ["se neck add", "macs=30%", "1 of 3", "0.410", "", "200 M", "500 k", "1.20x"]
 
 
+def test_a_lead_that_rounds_to_zero_has_no_sign() -> None:
+    plain = [network("none", seed, 0.4) for seed in (0, 1)]
+    for lead in (-0.0001, 0.0001):
+        found = study_cells(study_rows([*plain, network("se", 0, 0.4 + lead)]), 2, ["val"])
+        assert found[2][4] == "0.000"
+    assert study_cells(study_rows([*plain, network("se", 0, 0.394)]), 2, ["val"])[2][4] == "−0.006"
+
+
 def test_the_note_explains_deviation_and_noise() -> None:
     plain = "± is the sample standard deviation over the seeds (n − 1)"
     little = f"{plain}; of two seeds it says little, also where it is 0.000"
@@ -144,6 +200,30 @@ def test_the_note_explains_deviation_and_noise() -> None:
         "of one seed no deviation is known, and a difference says little; "
         "behind a latency, ± is the noise of its measurement"
     )
+
+
+def test_the_note_on_noisy_latencies(tmp_path: Path) -> None:
+    quiet, loud = ([network("none", seed, 0.4, noise=noise) for seed in (0, 1, 2)] for noise in (0.5, 0.501))
+    largest = "behind a latency, ± is the noise of its measurement, the largest of the seeds"
+    assert study_note(study_rows(quiet)).endswith(f"(n − 1); {largest}")
+    nothing = "; above ±50 % a latency says nothing: time that network again with seyolo benchmark"
+    for rows in (study_rows(loud), study_rows([quiet[0], quiet[1], loud[2]])):
+        assert study_note(rows).endswith(f"{largest}{nothing}")
+    assert study_note(study_rows(loud[:1])).endswith(f"of its measurement{nothing}")
+    write_study_tables(study_rows(loud), tmp_path, 3)
+    assert nothing in (tmp_path / "study.md").read_text()
+    assert "a latency says nothing" in (tmp_path / "study.tex").read_text()
+
+
+def test_the_notes_say_that_val_chose_the_epoch() -> None:
+    (row,) = study_rows([network("none", 0, 0.4)])
+    only_val = replace(row, ap={"val": row.ap["val"]})
+    two = replace(row, ap={"val": row.ap["val"], "val_small": row.ap["val"], "test": row.ap["test"]})
+    only_test = replace(row, ap={"test": row.ap["test"]})
+    assert explanations([row])[1:] == [f"{BEST}; quote AP on test"]
+    assert explanations([only_val])[1:] == [BEST]
+    assert explanations([two])[1:] == [f"{BEST.replace('on val', 'on val and val_small')}; quote AP on test"]
+    assert explanations([only_test])[1:] == []
 
 
 def test_a_latency_has_the_noise_of_its_measurement(tmp_path: Path) -> None:
@@ -173,20 +253,26 @@ def test_files(tmp_path: Path) -> None:
     latex = (tmp_path / "study.tex").read_text()
     assert r"none & dense & 2 of 3 & 0.420$\pm$0.028 &" in latex
     assert r"macs=30\% &" in latex
-    assert markdown.endswith(f"|\n\n{study_note(rows)}\n")
+    assert markdown.endswith(f"|\n\n{study_note(rows)}\n\n{BEST}; quote AP on test\n")
     little = "(n $-$ 1); of two seeds it says little, also where it is 0.000."
     start = (
         r"\end{tabular}" "\n" r"\par\smallskip\noindent{\footnotesize $\pm$ is the sample standard deviation"
     )
     assert f"{start} over the seeds {little}\\par}}\n" in latex
+    assert f"{{\\footnotesize {BEST}; quote AP on test.\\par}}\n" in latex
     assert latex.count("&") == latex.count(r"\\") * 9
     bad = SplitMetrics(0.1, 0.2)
     write_study_tables(study_rows([network("se", 0, 0.1, metrics={"val": bad})]), tmp_path, 1)
     learned = "no network has learned: AP@0.5 is 0.200 at most, and one is of use from 0.3 on"
     for ending in ("md", "tex"):
         assert learned in (tmp_path / f"study.{ending}").read_text()
-    write_study_chart(rows, tmp_path / "study.png")
+    write_study_chart(rows, tmp_path)
     assert (tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
+    drawn = (tmp_path / "study.pdf").read_bytes()
+    assert drawn[:5] == b"%PDF-"
+    assert b"/Type3" not in drawn
+    write_study_chart(rows, tmp_path)
+    assert (tmp_path / "study.pdf").read_bytes() == drawn
 
 
 def test_each_network_has_a_row(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def prunable_part(network: Network, plan: Plan) -> Prunable | None:
     gates = ", gates included" if len(channel_rows(network, plan.widths)[0]) < len(plan.widths) else ""
     plain = "; none that a shortcut touches (scope plain)" if plan.scope == "plain" else ""
     counted_text = f"{budget} removes {removed:,} of the {counted(prunable, 'channel')} that may be pruned"
-    share = f"{100 * prunable / total:.0f} % of all {total:,}{gates}{plain}"
+    share = f"these {prunable:,} are {100 * prunable / total:.0f} % of all {total:,}{gates}{plain}"
     return frozenset(layer for layer, own in channels.items() if own), counted_text, share
 
 

@@ -18,9 +18,10 @@ WIDTH_INCHES, HEADER_INCHES, LINE_INCHES = 6.4, 1.5, 0.34
 SPREAD = 0.5  # of a line's height, over which its budgets lie
 
 
-def write_study_chart(rows: Sequence[StudyRow], path: Path) -> None:
-    """Writes `study_figure` to `path`."""
-    save(study_figure(rows), path)
+def write_study_chart(rows: Sequence[StudyRow], folder: Path) -> None:
+    """Writes `study_figure` to study.png and study.pdf in a folder."""
+    for ending in ("png", "pdf"):
+        save(study_figure(rows), folder / f"study.{ending}")
 
 
 def study_figure(rows: Sequence[StudyRow]) -> Figure:

@@ -70,7 +70,8 @@ def _run(run: Run, out: Path) -> dict[str, str]:
             ap = share_text(float(best[f"{split}_ap"]))
             few = too_few(split, record.start)
             told = f" ({few}: too few to tell)" if few else ""
-            text += f", the best is epoch {best['epoch']}: AP {ap} on {split}{told}"
+            kept = f"the best is epoch {best['epoch']}" if record.kept == "best" else "the last is kept"
+            text += f"{' with sparsity' if record.scales else ''}, {kept}: AP {ap} on {split}{told}"
     link = Path(os.path.relpath(page, out)).as_posix() if page.exists() else ""
     return {"name": run.name, "text": text, "link": link}
 

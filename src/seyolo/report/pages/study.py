@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seyolo.errors import UsageError, counted
 from seyolo.json_files import read_json
-from seyolo.options.study import StudyOptions
+from seyolo.options.study import UNUSED, VARIED, StudyOptions
 from seyolo.report.figures.study import study_figure, write_study_chart
 from seyolo.report.pages.parts import Grid, chart, setting_text
-from seyolo.report.record import check_links, flat_settings
+from seyolo.report.pages.rendering import PAGE_ENDINGS
+from seyolo.report.record import check_links, slim_settings
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.study import (
+    explanations,
     splits_of,
     study_cells,
-    study_note,
     study_notes,
     study_table,
     write_networks,
@@ -32,6 +33,7 @@ TABLES = {
     "study.md": "the table as Markdown",
     "study.tex": "the table as LaTeX",
     "study.png": "the chart",
+    "study.pdf": "the chart as a vector file",
 }
 
 
@@ -60,7 +62,7 @@ def write_tables(folder: Path) -> tuple[FittingTable, list[str]]:
     rows, missing = write_study(folder, axes)
     if not rows:
         raise _nothing_done(folder)
-    said = [f"missing: {', '.join(missing)}; go on with: {_go_on(folder)}"] if missing else []
+    said = [f"missing: {', '.join(missing)}; {_go_on(folder)}"] if missing else []
     return study_table(rows, len(axes.seeds)), [*study_notes(rows), *said]
 
 
@@ -75,16 +77,25 @@ def write_study(folder: Path, axes: StudyOptions) -> tuple[list[StudyRow], list[
     if rows:
         write_networks(networks, folder)
         write_study_tables(rows, folder, len(axes.seeds))
-        write_study_chart(rows, folder / "study.png")
+        write_study_chart(rows, folder)
     return rows, missing
 
 
+def check_page(folder: Path, out: Path) -> None:
+    """Refuses a path that does not end as a page; the message names the file of the study that is meant."""
+    if out.suffix.lower() not in PAGE_ENDINGS:
+        file = folder / f"study{out.suffix.lower()}"
+        named = f"{TABLES.get(file.name)} is {file}"
+        there = named if file.name in TABLES else f"in {folder} are {', '.join(TABLES)}"
+        raise UsageError(f"--out {out}: --out of a study is its page, .html; {there}")
+
+
 def _nothing_done(folder: Path) -> UsageError:
-    return UsageError(f"{folder}: no network of this study is done yet; go on with: {_go_on(folder)}")
+    return UsageError(f"{folder}: no network of this study is done yet; {_go_on(folder)}")
 
 
 def _go_on(folder: Path) -> str:
-    return f"seyolo study --resume {folder}"
+    return f"go on with: seyolo study --resume {folder}"
 
 
 def study_context(folder: Path) -> dict[str, Any]:
@@ -101,7 +112,7 @@ def study_context(folder: Path) -> dict[str, Any]:
     if not networks:
         raise _nothing_done(folder)
     rows = study_rows(networks)
-    said = [f"{counted(len(missing), 'network')} missing; go on with: {_go_on(folder)}"] if missing else []
+    said = [f"{counted(len(missing), 'network')} missing; {_go_on(folder)}"] if missing else []
     header, *body = study_cells(rows, len(axes.seeds), splits_of(rows))
     return {
         "version": "",
@@ -110,11 +121,17 @@ def study_context(folder: Path) -> dict[str, Any]:
         "lead": f"{stored.slim.get('model')} on {stored.slim.get('data')}, dense and pruned to "
         f"{', '.join(axes.budgets)}; {counted(len(axes.seeds), 'seed')}.",
         "warnings": said + _cautions(rows, axes.seeds),
-        "table": Grid(header, body, note=f"AP is from 0 to 1; {study_note(rows)}."),
+        "table": Grid(header, body, note="; ".join(["AP is from 0 to 1", *explanations(rows)]) + "."),
         "chart_item": chart(study_figure(rows), "AP by gate and place, a colour for each budget"),
-        "settings": [(name, setting_text(value)) for name, value in flat_settings(stored.slim).items()],
+        "settings": _settings(stored.slim),
         "files": [(name, text) for name, text in TABLES.items() if (folder / name).is_file()],
     }
+
+
+def _settings(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the options that all networks have in common; those of gates only vary."""
+    found = slim_settings(values)
+    return [(name, setting_text(value)) for name, value in found.items() if name not in (*VARIED, *UNUSED)]
 
 
 def _cautions(rows: Sequence[StudyRow], seeds: Sequence[int]) -> list[str]:

@@ -31,7 +31,7 @@ from seyolo.runs import BEST_FILE
 
 IMAGES = {
     "train_batch.jpg": "The first training batch with its labels",
-    "val_predictions.jpg": "Labels, and detections of the best network, on validation images",
+    "val_predictions.jpg": "Labels, and detections of the {} network, on validation images",
 }
 
 
@@ -42,38 +42,49 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
     measured = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
     epochs = len(record.stages.get("train", []))
     network, path = [], record.folder / BEST_FILE
-    names: tuple[str, ...] = ("", "")
+    names: Sequence[str] = ("", "")
     if path.exists():
         params, macs = trained_cost(record)
-        network.append(["best", count_text(params), count_text(macs), size_text(path.stat().st_size)])
+        network.append([record.kept, count_text(params), count_text(macs), size_text(path.stat().st_size)])
         names = read_checkpoint(path).names
     curves = next(iter(record.curves.values()), {})
-    chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}"
-    chosen += f", by {best_by(best)}." if scores else "."
     verdict = train_verdict({name: float(text) for name, text in best.items() if text}, record.start)
     headline = (found_line(curves, names) or measured or "Not validated yet") + verdict.remark()
-    classes = ByClass({"best": {split: one.classes for split, one in curves.items()}}, "best")
+    shown = [f"At confidence {SHOWN_FROM} and above. {measured}."] if curves else []
+    by_class = {split: one.classes for split, one in curves.items()}
+    classes = ByClass({record.kept: by_class}, record.kept)
     if curves and (never := classes.never(shown_split(curves))) and not verdict.few:
         headline += f"; {never}"
     failure = verdict.failure
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
+        "kept": record.kept,
         "version": record.version,
         "headline": failure.headline() if failure else headline,
         "warnings": care_lines(
             [*failure.reasons, f"What it does all the same: {headline}."] if failure else [], record
         ),
         "eyebrow": f"seyolo train · {record.name}",
-        "lead": [*([f"At confidence {SHOWN_FROM} and above. {measured}."] if curves else []), chosen],
+        "lead": [*shown, _chosen(record, epochs, best)],
         "network": Grid(["", "parameters", "MACs", "file"], network),
         "training_charts": training_charts(
             record, f"Training loss and validation AP of {counted(epochs, 'epoch')}"
         ),
         "classes": classes,
         "quality_charts": _quality_charts(curves),
-        "pictures": [(embedded(record.folder, name), text) for name, text in files],
+        "pictures": [(embedded(record.folder, name), text.format(record.kept)) for name, text in files],
     }
+
+
+def _chosen(record: TrainRecord, epochs: int, row: Mapping[str, str]) -> str:
+    """Says which epoch is in `best.safetensors`, and why; `row` is its row in results.csv."""
+    of, epoch = counted(epochs, "epoch"), row.get("epoch", MISSING)
+    if record.kept == "last":
+        why = "sparsity is complete only there, so the last epoch is kept, better or not"
+        return f"{record.model}: the last of {of} is epoch {epoch}; {why}."
+    by = f", by {best_by(row)}" if any(row[name] for name in row if name.endswith("_ap")) else ""
+    return f"{record.model}: the best of {of} is epoch {epoch}{by}."
 
 
 def found_line(curves: Mapping[str, Curves], names: Sequence[str]) -> str:

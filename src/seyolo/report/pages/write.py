@@ -15,7 +15,7 @@ from seyolo.files import write_text
 from seyolo.report.pages.comparison import comparison_context
 from seyolo.report.pages.rendering import PAGE_ENDINGS, rendered
 from seyolo.report.pages.slim import slim_context
-from seyolo.report.pages.study import is_study, study_context
+from seyolo.report.pages.study import check_page, is_study, study_context
 from seyolo.report.pages.train import train_context
 from seyolo.report.record import SlimRecord, TrainRecord, read_run
 from seyolo.report.tables.files import table_format
@@ -47,10 +47,10 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     """
     if not folders:
         raise UsageError("a report needs at least one run: seyolo report FOLDER...")
-    if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
-        table_format(out)
     if any(map(is_study, map(Path, folders))):
         return _write_study([Path(folder) for folder in folders], out)
+    if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
+        table_format(out)
     records = [read_run(Path(folder)) for folder in folders]
     if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
         return write_runs(records, out)
@@ -65,9 +65,8 @@ def _write_study(folders: Sequence[Path], out: Path | None) -> Path:
     """Writes the page of a study."""
     if len(folders) > 1:
         raise UsageError("a study is reported by itself; name its folder alone")
-    if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
-        raise UsageError(f"--out {out}: the tables of a study lie in its folder; see {folders[0]}/study.md")
     out = out or folders[0] / PAGE_FILE
+    check_page(folders[0], out)
     write_text(out, rendered("study.html.jinja", study_context(folders[0])))
     return out
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from seyolo.files import write_text
 from seyolo.report.tables.files import comma_separated, filled, latex, markdown
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.report.tables.slim import shown_split
+from seyolo.report.tables.slim import difference_text, shown_split
 from seyolo.report.text import MISSING, count_text, noise_text
 from seyolo.report.verdict import LEARNED_AP50
 from seyolo.study_results import NetworkResult, Spread, StudyRow
@@ -19,6 +19,7 @@ COLUMNS = (
     "ap50_deviation", "lead", "lead_deviation", "params", "macs", "latency_ms", "latency_share",
     "latency_noise",
 )  # fmt: skip
+SAYING_NOTHING = "; above ±50 % a latency says nothing: time that network again with seyolo benchmark"
 NETWORK_COLUMNS = (
     "gate", "place", "join", "budget", "seed", "epochs", "params", "macs", "latency_ms", "plain_ms",
     "latency_noise",
@@ -54,14 +55,25 @@ def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
 
 
 def study_notes(rows: Sequence[StudyRow]) -> list[str]:
-    """Returns what stands below the table: on its deviations, and where no network has learned."""
+    """Returns what stands below the table: its explanations, and where no network has learned."""
     best = max((spread.mean for row in rows for spread in row.ap50.values()), default=1.0)
     if best >= LEARNED_AP50:
-        return [study_note(rows)]
+        return explanations(rows)
     learned = (
         f"no network has learned: AP@0.5 is {best:.3f} at most, and one is of use from {LEARNED_AP50} on"
     )
-    return [study_note(rows), f"{learned}; train for more epochs, or on more images"]
+    return [*explanations(rows), f"{learned}; train for more epochs, or on more images"]
+
+
+def explanations(rows: Sequence[StudyRow]) -> list[str]:
+    """Explains the table: its deviations, and which epoch its networks are of."""
+    splits = splits_of(rows)
+    chosen = [split for split in splits if split.startswith("val")]
+    if not chosen:
+        return [study_note(rows)]
+    best = f"each network is that of its best epoch on {' and '.join(chosen)}"
+    quoted = [f"quote AP on {shown_split(splits)}"] if len(chosen) < len(splits) else []
+    return [study_note(rows), "; ".join([f"{best}, so AP there is a little optimistic", *quoted])]
 
 
 def study_note(rows: Sequence[StudyRow]) -> str:
@@ -72,7 +84,10 @@ def study_note(rows: Sequence[StudyRow]) -> str:
     else:
         note = "± is the sample standard deviation over the seeds (n − 1)"
         note += "; of two seeds it says little, also where it is 0.000" if 2 in nums_seeds else ""
-    return note + ("; behind a latency, ± is the noise of its measurement" if noise else "")
+    if noise:
+        note += "; behind a latency, ± is the noise of its measurement"
+        note += "" if nums_seeds == {1} else ", the largest of the seeds"
+    return note + (SAYING_NOTHING if noise > 0.5 else "")
 
 
 def splits_of(rows: Sequence[StudyRow]) -> list[str]:
@@ -107,7 +122,7 @@ def _cells(row: StudyRow, splits: Sequence[str], num_seeds: int) -> list[str]:
 def _ap_text(spread: Spread | None, *, is_difference: bool = False) -> str:
     if spread is None or math.isnan(spread.mean):
         return "" if is_difference else MISSING
-    mean = f"{spread.mean:{'+' if is_difference else ''}.3f}".replace("-", "−")
+    mean = difference_text(0, spread.mean) if is_difference else f"{spread.mean:.3f}"
     return mean if math.isnan(spread.deviation) else f"{mean}±{spread.deviation:.3f}"
 
 
