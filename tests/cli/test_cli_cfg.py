@@ -56,6 +56,30 @@ def test_verbs_give_what_the_exported_file_gives(cfg: Path, tmp_path: Path, run:
     assert row["runtime"] == "onnxruntime"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("export", "slim.onnx", "x.mnn"), "slim.onnx: is a finished file, which cannot be trained"),
+        (
+            ("prune", "slim.tflite", "x.safetensors", "--budget", "macs=50%"),
+            "slim.tflite: is a finished file",
+        ),
+        (("train", "--data", "d", "--model", "slim.mnn"), "slim.mnn: is a finished file"),
+        (("train", "--data", "d", "--weights", "slim.onnx"), "slim.onnx: is a finished file"),
+        (("slim", "--data", "d", "--model", "slim.xml"), "slim.xml: is a finished file"),
+        (("study", "--data", "d", "--model", "slim.onnx"), "slim.onnx: is a finished file"),
+        (("export", "best.pt", "x.mnn"), "best.pt: holds Python code of PyTorch"),
+    ],
+)
+def test_a_file_that_is_no_network_is_refused_before_pytorch_is_asked_for(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {said}")
+
+
 def test_val_at_another_size_needs_pytorch(cfg: Path, tmp_path: Path, run: Run) -> None:
     data = write_spots(tmp_path / "data", test=2)
     assert run("val", cfg, "--data", data, "--size", 96).code == 0

@@ -146,9 +146,9 @@ class TestConvertAndSplit:
         assert_refused(
             run("data", "split", "in", "out", "--val", "120%"), "--val 120%: a share of the images"
         )
-        assert_refused(
-            run("data", "split", "in", "out", "--by", "folder"), "1 scene cannot be divided into 2"
-        )
+        said = "1 scene (6 images) cannot be divided into 2 splits; add images of other scenes"
+        assert_refused(run("data", "split", "in", "out", "--by", "folder"), said)
+        assert_refused(run("data", "split", "in", "out", "--by", "x(y)z"), "--by x(y)z: matches none of 6")
         assert not (tmp_path / "out").exists()
 
 

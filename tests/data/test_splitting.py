@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers.written_datasets import write_image, write_text
 from helpers.written_exports import cvat_voc, labelimg_yolo
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.data.splitting import deal, divide, for_training, scene_namer, shares_of
+from seyolo.data.scenes import numbers_of, remarks, scene_namer
+from seyolo.data.splitting import deal, divide, for_training, shares_of
 from seyolo.errors import DataError, UsageError
 
 
@@ -56,6 +60,51 @@ class TestDeal:
         assert {len(set(found[start : start + 10])) for start in range(0, 100, 10)} == {1}
         assert shares_in(found, 2) == [80, 20]
 
+    def test_few_scenes_reach_every_split_near_their_shares(self) -> None:
+        sizes = (35, 17, 4, 2, 1, 1)
+        scenes = [scene for scene, size in enumerate(sizes) for _ in range(size)]
+        asked = np.array([0.65, 0.2, 0.15]) * 60
+        ways = [np.bincount(way, sizes, 3) for way in product(range(3), repeat=6) if {*way} == {0, 1, 2}]
+        nearest = min(((way - asked) ** 2 / asked).sum() for way in ways)
+        for seed in range(30):
+            counts = np.array(shares_in(dealt([[0]] * 60, [0.65, 0.2, 0.15], seed, scenes), 3))
+            assert ((counts - asked) ** 2 / asked).sum() == pytest.approx(nearest), (seed, counts)
+
+    def test_many_scenes_come_near_their_shares(self) -> None:
+        sizes = [40, 30, 20, *range(1, 13)]
+        scenes = [scene for scene, size in enumerate(sizes) for _ in range(size)]
+        for seed in range(10):
+            counts = shares_in(dealt([[0]] * 168, [0.65, 0.2, 0.15], seed, scenes), 3)
+            assert np.allclose(counts, [109.2, 33.6, 25.2], atol=3), (seed, counts)
+
+    def test_the_seed_decides_among_equal_scenes(self) -> None:
+        scenes = [scene for scene in range(6) for _ in range(5)]
+        found = {tuple(dealt([[0]] * 30, [0.8, 0.2], seed, scenes)) for seed in range(20)}
+        assert len(found) == 6
+
+    def test_a_single_split_takes_every_scene(self) -> None:
+        assert dealt([[0]] * 4, [1.0], scenes=[0, 0, 1, 1]) == [0, 0, 0, 0]
+
+    def test_images_of_a_class_each_reach_every_split(self) -> None:
+        for seed in range(10):
+            assert sorted(dealt([[0], [1], [2]], [0.65, 0.2, 0.15], seed)) == [0, 1, 2]
+
+    def test_a_class_of_two_scenes_reaches_val_whatever_the_shares(self) -> None:
+        scenes = [scene for scene, size in enumerate((30, 20, 9, 8, 7)) for _ in range(size)]
+        classes = [[0, int(scene in (0, 1))] for scene in scenes]
+        for seed in range(20):
+            found = dealt(classes, [0.8, 0.1, 0.1], seed, scenes)
+            assert {0, 1} == {found[scenes.index(0)], found[scenes.index(1)]}, seed
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.integers(1, 20), min_size=3, max_size=12), st.integers(2, 3), st.integers(0, 99))
+    def test_no_split_is_empty(self, sizes: list[int], num_parts: int, seed: int) -> None:
+        scenes = [scene for scene, size in enumerate(sizes) for _ in range(size)]
+        shares = [0.9, 0.06, 0.04] if num_parts == 3 else [0.9, 0.1]
+        found = dealt([[scene % 4] for scene in scenes], shares, seed, scenes)
+        assert {*found} == set(range(num_parts))
+        assert len({*zip(scenes, found, strict=True)}) == len(sizes)
+
     def test_the_seed_decides(self) -> None:
         classes = [[0]] * 50
         assert dealt(classes, [0.8, 0.2], 1) == dealt(classes, [0.8, 0.2], 1)
@@ -71,17 +120,22 @@ class TestDeal:
         ("prefix", "a/0012.jpg", "a/"),
         ("prefix", "a/x.jpg", "a/x"),
         (r"cam(\d+)", "a/cam7_12.jpg", "7"),
-        (r"cam\d+", "a/cam7_12.jpg", "cam7"),
-        (r"cam(\d+)", "a/other.jpg", "a/other.jpg"),
+        (r"(cam\d+)", "a/cam7_12.jpg", "cam7"),
+        (r"cam(\d+)", "a/other.jpg", None),
+        (r"cam(\d*)", "a/cam_1.jpg", None),
     ],
 )
-def test_scenes_by_name(by: str | None, path: str, scene: str) -> None:
+def test_scenes_by_name(by: str | None, path: str, scene: str | None) -> None:
     assert scene_namer(by)(path) == scene
 
 
 def test_what_makes_no_sense_is_said() -> None:
     with pytest.raises(UsageError, match=r"--by \(: folder, prefix, or a regular expression"):
         scene_namer("(")
+    with pytest.raises(UsageError, match=r"--by cam\\d: has no group; put what names a scene in parentheses"):
+        scene_namer(r"cam\d")
+    with pytest.raises(UsageError, match=r"--by cam\(\\d\): matches none of 2 images, such as a/1.jpg"):
+        numbers_of(["a/1.jpg", "a/2.jpg"], r"cam(\d)")
     for val, test in (("60%", "40%"), ("0.5", "50%")):
         with pytest.raises(UsageError, match="nothing is left to train on"):
             shares_of(val, test)
@@ -89,6 +143,22 @@ def test_what_makes_no_sense_is_said() -> None:
         with pytest.raises(UsageError, match=f"--val {text}: a share of the images such as 20%"):
             shares_of(text, "0%")
     assert shares_of("20%", "0") == {"train": 0.8, "val": 0.2}
+
+
+def test_what_a_division_by_scenes_says() -> None:
+    assert numbers_of(["7.jpg", "cam7_1.jpg", "cam7_2.jpg", "x.jpg"], r"cam(\d)") == [1, 0, 0, 2]
+    parts = {"train": ["cam1_1.jpg", "cam1_2.jpg", "cam1_3.jpg", "x.jpg"], "val": ["cam2_1.jpg"]}
+    assert remarks(parts, {"train": 0.8, "val": 0.2}, r"cam(\d)") == [
+        r"1 of 5 images does not match --by cam(\d): it counts as a scene of its own",
+    ]
+    assert remarks(parts, {"train": 0.6, "val": 0.4}, "prefix") == [
+        "3 scenes (3, 1, 1 images), each in one split: train 80%, val 20%; asked for: 60%, 40%"
+    ]
+    alone = {"train": ["a.jpg", "b.jpg", "c.jpg", "d.jpg"], "val": ["e.jpg"]}
+    assert remarks(alone, {"train": 0.8, "val": 0.2}, None) == []
+    assert remarks(alone, {"train": 0.5, "val": 0.5}, None) == [
+        "5 images: train 80%, val 20%; asked for: 50%, 50%"
+    ]
 
 
 @pytest.fixture
@@ -119,7 +189,9 @@ class TestDivide:
         assert divided.names == frames.names
 
     def test_too_few_scenes(self, frames: Dataset) -> None:
-        with pytest.raises(DataError, match="1 scene cannot be divided into 2 splits; add images"):
+        with pytest.raises(
+            DataError, match=r"1 scene \(20 images\) cannot be divided into 2 splits; add images of"
+        ):
             divide(frames, {"train": 0.5, "val": 0.5}, 0, "folder")
 
     def test_of_several_splits_and_other_formats(self, tmp_path: Path) -> None:

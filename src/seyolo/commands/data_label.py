@@ -60,8 +60,8 @@ def label(
     done = f"wrote {out}" if is_first else f"{out} has {counted(labelled.num_in_all, 'image')} now"
     order = f"correct the images in the order of {out / REVIEW_FILE}"
     remark(f"{done}; {order}, then: seyolo train --data {out}")
-    if to == "yolo":
-        own = "train: [images/train, ../own/images/train]"
-        way = "add a folder of these alone (move them there with their labels)"
-        remark(f"to train on images that have labels already, too, {way} in {out / 'data.yaml'}: {own}")
-        remark(f"images of {out} in that folder would count twice, once without boxes")
+    if to == "yolo" and labelled.num_beside:
+        those, own = "images that have labels of their own", "train: [images/train, ../own/images/train]"
+        way = f"move them and their labels into a folder, and add it in {out / 'data.yaml'}: {own}"
+        remark(f"to train on {those}, too, {way}")
+        remark(f"move {those} alone: one that is in {out}, too, would count twice, once as without objects")

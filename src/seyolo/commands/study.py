@@ -42,13 +42,13 @@ def study(
     """
     check_target(json)
     part = Shard() if shard is None else parse_shard(shard)
+    check_network(options.model, options.weights)
     verb = import_module("seyolo.verbs.study")
     worker = {"shard": part, "progress": console_progress(), "tracker": run.tracker}
     if run.resume is not None:
         outcome = verb.resume_study(run.resume, data_changed=run.data_changed, **worker)
     else:
         data = required(options.data, "--data")
-        check_network(options.model, options.weights)
         settings = options.slim()
         check_settings(settings)
         if part.count > 1 and run.name is None:

@@ -45,6 +45,7 @@ class Labelled(NamedTuple):
     unreadable: list[str]  # a message for each image that was left out
     num_in_all: int  # images of all rounds in the folder
     num_kept: int = 0  # images left out because they have labels already
+    num_beside: int = 0  # of these, images with a label file of their own, which are not in the folder
 
 
 class _Image(NamedTuple):

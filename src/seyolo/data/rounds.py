@@ -59,6 +59,7 @@ class Chosen(NamedTuple):
     there: dict[Path, str]  # path in the folder, of images of earlier rounds that are labelled again
     num_kept: int = 0
     remark: str = ""  # on images left out
+    num_beside: int = 0
 
 
 def earlier_rounds(out: Path, to: Target) -> Earlier:
@@ -93,7 +94,7 @@ def choose(images: Sequence[Path], earlier: Earlier, out: Path, *, overwrite: bo
     if len(left_out) == len(images):
         raise DataError(f"{said}; give others, or label these again with --overwrite")
     rest = [image for image in images if image not in left_out]
-    return Chosen(rest, {}, len(left_out), f"{said}, left out; --overwrite labels them again")
+    return Chosen(rest, {}, len(left_out), f"{said}, left out; --overwrite labels them again", len(beside))
 
 
 def _same(images: Iterable[Path], others: Sequence[str]) -> dict[Path, str]:

@@ -1,16 +1,15 @@
 """Division of images into splits: stratified by class, scenes kept whole, seeded.
 
 The rarest classes are dealt out first, each scene to the split that lacks most of its rarest class (iterative
-stratification, Sechidis et al. 2011). A class of two scenes or more reaches val.
+stratification, Sechidis et al. 2011). A class of two scenes or more reaches val. Scenes of several images are
+then moved and swapped to bring the splits nearer to their shares.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,14 @@ import numpy as np
 from seyolo.data.contents import Contents, Listing
 from seyolo.data.datasets import Dataset
 from seyolo.data.labels import ImageSize, Problem, Reading
-from seyolo.errors import DataError, UsageError, counted
+from seyolo.data.scenes import described, numbers_of
+from seyolo.errors import DataError, UsageError
 
 OWN_SHARES = {"train": 0.8, "val": 0.2}
 """Of a data set with a single split that is trained on."""
-_NUMBER = re.compile(r"[\W_]*\d+$")
+WORTH_ALL, WORTH_VAL, WORTH = 1e9, 1e7, 1e5
+"""Of a split with images, of a class in val and of one elsewhere, against distances from the shares."""
+MOST_WAYS, NUM_ROUNDS = 1000, 100  # ways to divide some scenes that are compared at once, and how often
 
 
 @dataclass(frozen=True)
@@ -137,27 +139,24 @@ def divide(dataset: Dataset, shares: Mapping[str, float], seed: int, by: str | N
         shares: of the images, by split; they sum up to 1.
         seed: of the division.
         by: keeps images together: `folder`, `prefix` (the name up to its last number), or a pattern whose
-            first group, or else the whole, names the scene in a path.
+            first group names the scene in a path.
 
     Raises:
         DataError: there are fewer scenes than splits, or a label is invalid.
-        UsageError: `by` is no pattern.
+        UsageError: `by` is no pattern with a group, or matches no image.
     """
-    scene_of = scene_namer(by)
     before: dict[str, str] = {}
     classes: dict[str, np.ndarray] = {}
     for split in dataset.splits:
         for sample in dataset.split(split):
             before[str(sample.image)], classes[str(sample.image)] = split, sample.class_ids
     images = sorted(before)
-    scenes = {scene: number for number, scene in enumerate(sorted({scene_of(image) for image in images}))}
-    if len(scenes) < len(shares):
-        parts = counted(len(scenes), "image" if by is None else "scene")
-        raise DataError(f"{dataset.source}: {parts} cannot be divided into {len(shares)} splits; add images")
-    numbers = [scenes[scene_of(image)] for image in images]
+    numbers = numbers_of(images, by)
+    if len(set(numbers)) < len(shares):
+        said = f"{described(numbers, by)} cannot be divided into {len(shares)} splits; add images"
+        raise DataError(f"{dataset.source}: {said}{'' if by is None else ' of other scenes'}")
     chosen = deal([classes[image] for image in images], numbers, list(shares.values()), seed)
-    names = list(shares)
-    return _with_parts(dataset, images, [names[part] for part in chosen], before, names)
+    return _with_parts(dataset, images, [list(shares)[part] for part in chosen], before, shares)
 
 
 def _with_parts(
@@ -175,31 +174,6 @@ def _with_parts(
     said = frozenset(parts if before is not None else ())  # as all images were read to divide them
     anew: dict[str, Any] = {"_listings": {}, "_samples": {}, "training_tiles": [], "outlines_said": said}
     return replace(dataset, splits=contents.splits, contents=contents, **anew)
-
-
-def scene_namer(by: str | None) -> Callable[[str], str]:
-    """Returns a function that names the scene of an image path; raises UsageError for an invalid pattern."""
-    if by is None:
-        return str
-    if by == "folder":
-        return os.path.dirname
-    if by == "prefix":
-        return _prefix
-    try:
-        pattern = re.compile(by)
-    except re.error as error:
-        raise UsageError(f"--by {by}: folder, prefix, or a regular expression ({error})") from None
-
-    def scene(image: str) -> str:
-        match = pattern.search(image)
-        return image if match is None else match[1 if pattern.groups else 0] or image
-
-    return scene
-
-
-def _prefix(image: str) -> str:
-    folder, name = os.path.split(os.path.splitext(image)[0])
-    return os.path.join(folder, _NUMBER.sub("", name))
 
 
 def deal(
@@ -233,8 +207,40 @@ def deal(
         lacking = wanted[:, [rarest[scene], num_classes]]
         split_of[scene] = max(range(len(shares)), key=lambda part: tuple(lacking[part]))
         wanted[split_of[scene], of_class[own]] -= counts[own]
+    if len(scenes) > len(rarest) or len(set(split_of.tolist())) < len(shares):
+        held = np.zeros((len(rarest), width))
+        held[of_scene, of_class] = counts
+        _rearrange(split_of, held, np.asarray(shares), seed)
     found: list[int] = split_of[np.asarray(scenes)].tolist()
     return found
+
+
+def _rearrange(split_of: np.ndarray, held: np.ndarray, shares: np.ndarray, seed: int) -> None:
+    """Divides some scenes anew, a few times, in the way that brings the splits nearest to their shares.
+
+    Args:
+        split_of: split of each scene; changed in place.
+        held: images by scene and class; the last class stands for every image.
+        shares: of the images, by split.
+        seed: of the choice of scenes, and among equal ways.
+    """
+    generator = np.random.default_rng(seed)
+    parts = np.arange(len(shares))
+    wanted = shares[:, None] * np.maximum(held.sum(axis=0), 1)
+    worth = np.where(parts == 1, WORTH_VAL, WORTH)[:, None] * ((held > 0).sum(axis=0) > parts[:, None])
+    worth[:, -1] = WORTH_ALL
+    num_divided = min(len(held), int(np.log(MOST_WAYS) / np.log(max(len(shares), 2))))
+    ways = np.array([*product(parts, repeat=num_divided)])
+    sums = (split_of == parts[:, None]) @ held
+    for _ in range(NUM_ROUNDS):
+        some = generator.permutation(len(held))[:num_divided]
+        sums -= (split_of[some] == parts[:, None]) @ held[some]
+        counts = sums[:, None] + (ways == parts[:, None, None]) @ held[some]
+        apart = (counts - wanted[:, None]) ** 2 / wanted[:, None]
+        far = (apart[..., -1] + apart[..., :-1].mean(axis=-1)).sum(axis=0)
+        far += ((counts < 0.5) * worth[:, None]).sum(axis=(0, 2))
+        split_of[some] = ways[generator.choice(np.flatnonzero(far <= far.min() + 1e-6))]
+        sums += (split_of[some] == parts[:, None]) @ held[some]
 
 
 def _wanted(totals: np.ndarray, num_scenes: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import ModelError, UsageError
 from seyolo.options.model import ModelOptions
-from seyolo.runtime.foreign import OF_A_RUN, finished_advice, foreign_advice
+from seyolo.runtime.foreign import OF_A_RUN
 from seyolo.runtime.shipped import CHECKPOINT, is_checkpoint, network_path, shipped_names
 
 
@@ -62,8 +62,6 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
         cfg = path.with_suffix(".cfg")
         advice = f"give {cfg}" if cfg.is_file() else "give its .cfg as the model and this as weights"
         raise UsageError(f"{path}: weights alone are no model; {advice}")
-    if way_on := foreign_advice(path) or finished_advice(path):
-        raise UsageError(way_on)
     if path.is_dir():
         inside = [str(path / name) for name in OF_A_RUN if (path / name).is_file()]
         advice = f"its models are {' and '.join(inside)}" if inside else "give a model, not a folder"

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from seyolo.errors import UsageError
+from seyolo.runtime.foreign import finished_advice, foreign_advice
 
 FOLDER, ENDING, CHECKPOINT = Path(str(files("seyolo"))) / "shipped", ".onnx", ".safetensors"
 VERSIONED = re.compile(r"(.+)-([0-9]+)")
@@ -84,7 +85,7 @@ def network_path(model: str | Path) -> Path:
 
 
 def check_network(*models: str | Path | None) -> None:
-    """Refuses (UsageError) a shipped detector without a checkpoint where a network is needed.
+    """Refuses (UsageError) finished files, those of other programs, and a detector without a checkpoint.
 
     Warns where a file or folder here has the name of one.
     """
@@ -94,7 +95,8 @@ def check_network(*models: str | Path | None) -> None:
 
 
 def _refuse_finished(model: str | Path | None) -> None:
-    if (advice := shipped_advice(model)) is not None:
+    name = str(model)  # of None a name that no file has
+    if advice := shipped_advice(model) or foreign_advice(name) or finished_advice(name):
         raise UsageError(advice)
 
 

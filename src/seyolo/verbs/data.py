@@ -5,6 +5,7 @@ Nothing here imports PyTorch.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,13 @@ from seyolo.data.anchors import Anchors, dataset_box_sizes, kmeans_anchors
 from seyolo.data.convert import Converted, Target
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.formats.yolo import YoloFiles
+from seyolo.data.scenes import remarks
 from seyolo.data.splitting import divide, shares_of
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.progress import Progress, shown_progress
 from seyolo.sizes import USUAL_SIZE, InputSize, size_hw
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def draw_dataset(
@@ -115,7 +119,7 @@ def split_dataset(
 
     Raises:
         DataError: fewer scenes than splits, an invalid label, or `out` is not empty.
-        UsageError: shares that leave nothing to train on, or `by` is no pattern.
+        UsageError: nothing is left to train on, or `by` is no pattern with a group, or matches nothing.
 
     Example:
         >>> counts = seyolo.api.split_dataset("hands/data.yaml", "hands-anew", val="25%")
@@ -123,7 +127,10 @@ def split_dataset(
         [('train', 9), ('val', 3)]
     """
     dataset = _opened(data)
-    divided = divide(dataset, shares_of(val, test), seed, by)
+    shares = shares_of(val, test)
+    divided = divide(dataset, shares, seed, by)
+    for line in remarks({split: divided.listed(split).images for split in shares}, shares, by):
+        _LOGGER.info("%s", line)
     if not isinstance(dataset.contents, YoloFiles):
         return convert.convert(divided, Path(out), "yolo")
     convert.write_lists(divided, Path(out))

@@ -73,7 +73,7 @@ def label_images(
         earlier=earlier,
         there=chosen.there,
     )
-    return labelled._replace(num_kept=chosen.num_kept)
+    return labelled._replace(num_kept=chosen.num_kept, num_beside=chosen.num_beside)
 
 
 def _detector(model: str, options: LabelOptions, images: Sequence[Path]) -> Detector:

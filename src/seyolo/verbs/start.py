@@ -102,9 +102,6 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
     model = None if options.model is None else with_version(options.model)
     weights = None if options.weights is None else Path(with_version(options.weights))
     options = replace(options, model=model, weights=weights)
-    for file in (model, weights):
-        if file is not None and Path(file).suffix == ".onnx":
-            raise UsageError(f"{file}: an .onnx file cannot be trained; give the checkpoint it was made from")
     if model is None and is_checkpoint(weights):
         options = replace(options, model=str(weights), weights=None)
     elif model is None:

@@ -21,7 +21,7 @@ from seyolo.pruning.groups.groups import find_groups
 from seyolo.report.figures import bn_scales, channels, curves
 from seyolo.report.figures.bn_scales import plot_scales
 from seyolo.report.figures.channels import plot_channels
-from seyolo.report.figures.curves import plot_training_curves
+from seyolo.report.figures.curves import plot_training_curves, training_curves_figure
 from seyolo.report.figures.samples import GAP_PX, LABEL_PX, plot_samples
 from seyolo.report.figures.style import FAINT, INK, SPLITS, save
 
@@ -105,6 +105,14 @@ def test_many_parts_are_not_named(tmp_path: Path, figures: list[Figure]) -> None
     plot_channels(before, before, tmp_path / "c.png")
     assert texts(figures[0]) == []
     assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["before", "after"]
+
+
+def test_the_name_of_a_curve_of_ap_gives_the_best_beside_the_last() -> None:
+    rows = [
+        {"box": 1.0, "val_ap": val, "test_ap": test} for val, test in ((0.2, 0.1), (0.409, 0.3), (0.303, 0.5))
+    ]
+    _, lower = training_curves_figure({"finetuned": rows}).axes
+    assert {"val 0.303, best 0.409", "test 0.500"} <= {text.get_text() for text in lower.texts}
 
 
 def test_curves_run_on_from_stage_to_stage(tmp_path: Path, figures: list[Figure]) -> None:

@@ -45,7 +45,7 @@ def training_curves_figure(stages: Mapping[str, Sequence[Row]]) -> Figure:
     """Draws training loss and validation AP over all epochs, the stages one after the other.
 
     The loss is the sum of the columns `box`, `objectness` and `classes` of each stage's `results.csv`; every
-    column whose name ends in `_ap` becomes a line.
+    column whose name ends in `_ap` becomes a line, named with its last and its best AP of the last stage.
     """
     starts = [0, *np.cumsum([len(rows) for rows in stages.values()]).tolist()]
     figure = new_figure(8.6, 5.2, "Training loss and validation AP")
@@ -85,7 +85,8 @@ def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequen
                 x, y = start + 1 + measured, scores[measured]
                 axes.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=3)
                 shown += y.tolist()
-                ends[column] = float(y[-1]), f"{column.removesuffix('_ap')} {y[-1]:.3f}", colour
+                best = f", best {y.max():.3f}" if y.max() > y[-1] else ""
+                ends[column] = float(y[-1]), f"{column.removesuffix('_ap')} {y[-1]:.3f}{best}", colour
     fit_scores(axes, shown)
     name_ends(axes, list(ends.values()))
 
