@@ -40,7 +40,7 @@ class TestBeside:
         ("files", "names", "said"),
         [
             ({}, None, ""),
-            ({"net.names": "a\nb\n"}, ("a", "b"), "net.cfg: the class names are those of "),
+            ({"net.names": "a\nb\n"}, ("a", "b"), ""),
             ({"coco.names": "a\nb\n"}, ("a", "b"), "coco.names"),
             ({"voc.names": "a\nb\n"}, ("a", "b"), "voc.names"),
             ({"obj.names": "\ufeffa\nb\n"}, ("a", "b"), "obj.names"),
@@ -50,7 +50,7 @@ class TestBeside:
             ({"net.names": "a\n"}, None, "net.names: holds 1 name, net.cfg has 2 classes, so it is not used"),
             ({"net.names": "a\n", "coco.names": "a\nb\n"}, ("a", "b"), "coco.names"),
             # Its own name decides; the same names twice are no choice.
-            ({"net.names": "a\nb\n", "coco.names": "c\nd\n"}, ("a", "b"), "net.names"),
+            ({"net.names": "a\nb\n", "coco.names": "c\nd\n"}, ("a", "b"), ""),
             ({"voc.names": "a\nb\n", "coco.names": "a\nb\n"}, ("a", "b"), "coco.names"),
             ({"coco.names": "a\nb\n", "obj.names": "c\nd\n"}, None, "obj.names fit its 2 classes and differ"),
             # A .data file, with a path from its folder or from the one above.

@@ -2,8 +2,8 @@
 
 Darknet keeps names apart from the network. A file is found beside `x.cfg` if it is `x.names`, or else
 `coco.names`, `voc.names`, `obj.names` or the `names` of a `.data` file, or else a `.names` file that bears
-the name of no other model there, where it has as many names as the network has classes. What was found is
-logged at level INFO, which the command line prints.
+the name of no other model there, where it has as many names as the network has classes. What was found,
+other than `x.names`, is logged at level INFO, which the command line prints.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def names_beside(cfg: Path, num_classes: int) -> tuple[str, ...] | None:
         _LOGGER.info("%s: %s; give one of them with --names FILE", cfg, said)
         return None
     for path in found.values():
-        _LOGGER.info("%s: the class names are those of %s", cfg, path)
+        if path != own:
+            _LOGGER.info("%s: the class names are those of %s", cfg, path)
     return next(iter(found), None)
 
 

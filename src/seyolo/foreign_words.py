@@ -1,4 +1,4 @@
-"""Words of Ultralytics, YOLOv5 and Darknet for options of seyolo, and keyword arguments in those words."""
+"""Words of Ultralytics, YOLOv5, Darknet and OpenCV for options of seyolo, and keyword arguments in them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from seyolo.errors import KeywordError
 
 SAME = {
     "size": "imgsz img img-size image-size input-size",
-    "confidence": "conf conf-thres conf-thresh thresh threshold score-threshold",
-    "iou": "iou-thres iou-thresh iou-threshold nms-thresh nms-threshold",
+    "confidence": "conf conf-thres conf-thresh conf-threshold confthreshold thr thresh threshold "
+    "score-threshold",
+    "iou": "iou-thres iou-thresh iou-threshold nms-thresh nms-threshold nmsthreshold",
     "batch": "batch-size bs",
     "lr": "lr0 learning-rate",
     "s": "lambda",
-    "budget": "percent global-threshold",
+    "budget": "percent global-threshold ratio pruning-ratio prune-ratio sparsity",
     "device": "gpu gpus gpu-id i",
     "source": "input image images video c",
-    "model": "cfg network net arch",
+    "model": "cfg config network net arch",
     "num-classes": "nc",
+    "names": "labels",
+    "runtime": "backend",
+    "for": "target",
     "dynamic-batch": "dynamic",
     "half": "fp16",
     "out": "save-dir output output-dir outdir",

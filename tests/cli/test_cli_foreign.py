@@ -1,4 +1,4 @@
-"""Lines as users of Ultralytics, YOLOv5 and Darknet type them: each answer is the line in seyolo's words."""
+"""Lines of Ultralytics, YOLOv5, Darknet and OpenCV: each answer is the line in seyolo's words."""
 
 from __future__ import annotations
 
@@ -125,13 +125,53 @@ DARKNET = {
         "data anchors obj.data --num 9 --size 416"
     ),
 }
+OPENCV = {
+    "detect a.cfg dog.jpg --weights a.weights --thr 0.25 --nms 0.45": (
+        "detect a.cfg dog.jpg --weights a.weights --confidence 0.25 --iou 0.45"
+    ),
+    "detect a.cfg dog.jpg --confThreshold 0.25 --nmsThreshold=0.45": (
+        "detect a.cfg dog.jpg --confidence 0.25 --iou 0.45"
+    ),
+    "detect a.cfg dog.jpg --conf_threshold 0.25 --nms_threshold 0.45": (
+        "detect a.cfg dog.jpg --confidence 0.25 --iou 0.45"
+    ),
+    "val a.cfg --weights a.weights --data d.yaml --nms 0.45": "val a.cfg --weights a.weights --data d.yaml",
+    "detect --config X.cfg --model X.weights --input dog.jpg --classes coco.names": (
+        "detect X.cfg dog.jpg --names coco.names --weights X.weights"
+    ),
+    "detect --model X.weights --input dog.jpg --labels coco.txt": (
+        "detect X.cfg dog.jpg --names coco.txt --weights X.weights"
+    ),
+    "detect --config=X.cfg --model=X.weights --input=dog.jpg --mean 0 0 0 --rgb --scale 0.00392": (
+        "detect X.cfg dog.jpg --weights X.weights"
+    ),
+    "detect a.onnx dog.jpg --backend opencv": "detect a.onnx dog.jpg --runtime opencv",
+    "detect a.onnx dog.jpg --backend 3 --target 0": "detect a.onnx dog.jpg",
+    "test X.cfg X.weights dog.jpg": "detect X.cfg dog.jpg --weights X.weights",
+    "test X.cfg X.weights --data d.yaml": "val X.cfg --data d.yaml --weights X.weights",
+    "export X.cfg coco.onnx --format onnx": "export X.cfg coco.onnx",
+    "export X.cfg coco.onnx --format onnx,openvino": "export X.cfg coco.onnx X.xml",
+    "export X.cfg coco.onnx --target opencv5": "export X.cfg coco.onnx --for opencv5",
+    "export X.cfg x.weights --weights y.weights": "export X.cfg x.cfg --weights y.weights",
+    "prune hand.cfg x.weights --weights hand.weights": "prune hand.cfg x.cfg --weights hand.weights",
+    "prune hand.cfg hand.weights x.weights": "prune hand.cfg x.cfg --weights hand.weights",
+    "detect a.cfg b.weights dog.jpg --weights c.weights": "detect a.cfg dog.jpg --weights c.weights",
+    "prune a.cfg b.cfg --weights a.weights --ratio 0.3": (
+        "prune a.cfg b.cfg --weights a.weights --budget macs=70%"
+    ),
+    "prune a.cfg b.cfg --weights a.weights --sparsity 0.5": (
+        "prune a.cfg b.cfg --weights a.weights --budget macs=50%"
+    ),
+}
 FILES_WITHOUT_OPTION = {
     "train data.yaml": "train --data data.yaml --model yolov3@0.25",
     "val slim.onnx data.yaml": "val slim.onnx --data data.yaml",
 }
 
 
-@pytest.mark.parametrize(("line", "ours"), [*(ULTRALYTICS | YOLOV5 | DARKNET | FILES_WITHOUT_OPTION).items()])
+@pytest.mark.parametrize(
+    ("line", "ours"), [*(ULTRALYTICS | YOLOV5 | DARKNET | OPENCV | FILES_WITHOUT_OPTION).items()]
+)
 def test_a_line_of_another_program_is_translated_and_not_run(
     line: str, ours: str, run: Run, tmp_path: Path
 ) -> None:
@@ -178,6 +218,12 @@ def test_a_line_of_another_program_is_translated_and_not_run(
         ("train data=d.yaml model=a.onnx", "a.onnx: is a finished file, which cannot be trained"),
         ("prune model=best.pt out=a.cfg", "best.pt: holds Python code of PyTorch"),
         ("export model=a.cfg format=onnx opset=12", "left out: opset"),
+        ("detector train d.data a.cfg -gpus 0,1,2", "left out: GPU 1, 2 (several train together by torchrun"),
+        ("detect a.cfg b.weights dog.jpg --weights c.weights", "left out: b.weights"),
+        ("detect a.onnx dog.jpg --backend 3", "left out: backend 3 (onnxruntime, "),
+        ("export a.cfg a.onnx --target cpu", "left out: target cpu (onnxruntime, openvino, opencv5)"),
+        ("val a.cfg --data d.yaml --nms 0.45", "left out: nms (AP counts boxes from"),
+        ("prune a.cfg b.cfg --ratio 0.3", "ratio 30% is read as the share to remove; macs= is the share to"),
         ("segment predict model=a source=b", "there is no segment"),
     ],
 )
@@ -230,6 +276,8 @@ def test_a_line_of_ours_that_fails_is_not_translated(run: Run, tmp_path: Path) -
         ("info x.xyz", ".safetensors checkpoint, hand, or one of yolov2, "),
         ("info x.xyz", "detect, val and benchmark take .onnx, .xml, .ncnn.param, .mnn and .tflite, too"),
         ("xyz", "there is no verb xyz; there are slim, train, val, detect,"),
+        ("readNetFromONNX a.onnx", "no verb readNetFromONNX; in seyolo: seyolo detect MODEL.onnx IMAGES"),
+        ("cv2.dnn.readNetFromDarknet a.cfg", "in seyolo: seyolo export MODEL.cfg MODEL.onnx"),
         ("data chek", "there is no verb chek; did you mean check?"),
     ],
 )

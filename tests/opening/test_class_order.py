@@ -91,9 +91,11 @@ def test_names_beside_a_cfg_without_weights_do_not_matter(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     made(tmp_path)
+    (tmp_path / "x.names").rename(tmp_path / "obj.names")
     (tmp_path / "obj.names").write_text("a\nb\nc\n")
     with caplog.at_level(logging.INFO, "seyolo"):
         assert load(tmp_path / "x.cfg", names=CAB).names == CAB
+        assert load(tmp_path / "x.cfg", tmp_path / "x.weights", names=("other",)).names == ("other",)
         assert caplog.text == ""
         assert load(tmp_path / "x.cfg").names == ABC
         assert "the class names are those of" in caplog.text

@@ -1,4 +1,4 @@
-"""Command lines of Ultralytics, YOLOv5 and Darknet in seyolo's words.
+"""Command lines of Ultralytics, YOLOv5, Darknet and OpenCV in seyolo's words.
 
 `translation` is asked after an error only, so a line that seyolo understands never comes here. It reads the
 line as those programs do (`key=value`, `--key value`, `-key value`, files by their endings) and writes it
@@ -21,6 +21,7 @@ from seyolo.commands.foreign_line import (
     MODEL_AND_FILES,
     TRAINING,
     WEIGHTS,
+    WRITING,
     Line,
     line_of,
     read_words,
@@ -28,7 +29,9 @@ from seyolo.commands.foreign_line import (
 from seyolo.darknet.zoo import DEFAULT_MODEL, QUICK_MODEL, is_zoo_name
 from seyolo.data.unpacking import is_archive
 from seyolo.options.training import OptimizerName
+from seyolo.runtime.choice import RUNTIMES
 from seyolo.runtime.foreign import PICKLED, finished_advice, foreign_advice, onnx_command
+from seyolo.runtime.protocol import ForRuntime
 from seyolo.runtime.shipped import shipped_advice
 
 OTHER_TASKS = ("segment", "classify", "pose", "obb", "classifier")
@@ -60,6 +63,7 @@ EXPORTS_WITH = {
     "nms": (".onnx",), "dynamic-batch": (".onnx",),
 }  # fmt: skip
 """Endings of the export formats that have an option."""
+SEVERAL_GPUS = "several train together by torchrun --nproc-per-node N -m seyolo train"
 LABEL_WORDS = ("MODEL", "IMAGES", "OUT")
 
 
@@ -79,7 +83,7 @@ def translation(arguments: Sequence[str], app: App) -> str | None:
     read_words(line, rest, own)
     if not line.spoken:
         return None
-    if line.spoken[0] == "test" and "source" in line.settings:
+    if line.spoken[0] == "test" and ("source" in line.settings or any(map(_is_source, line.files))):
         line.verb, own = "detect", options_of("detect", app)
     if line.verb in ("export", "prune", *TRAINING):
         model = [*line.settings.get("model", []), *line.files, ""][0]
@@ -88,6 +92,10 @@ def translation(arguments: Sequence[str], app: App) -> str | None:
             is_pickled = line.verb == "export" and Path(model).suffix in PICKLED
             return f"{advice}\n{_text(line, _written(line, own))}" if is_pickled else advice
     return _text(line, _written(line, own))
+
+
+def _is_source(file: str) -> bool:
+    return MEDIA.fullmatch(file) is not None or Path(file).is_dir()
 
 
 def options_of(verb: str, app: App) -> dict[str, int]:
@@ -134,11 +142,17 @@ def _run_of(model: str) -> str:
 def _sort_files(line: Line) -> None:
     """Gives files their role by their endings; the rest are sources, or what the verb takes."""
     settings, rest = line.settings, list[str]()
+    _part_weights(line)
     if line.verb.startswith("data "):
         line.files += settings.pop("data", [])
         return
     for file in line.files:
-        if WEIGHTS.fullmatch(file):
+        if WEIGHTS.fullmatch(file) and "weights" in settings:
+            if line.verb in WRITING:
+                rest.append(str(Path(file).with_suffix(".cfg")))
+            else:
+                line.left_out.append(file)
+        elif WEIGHTS.fullmatch(file):
             settings["weights"] = [file]
             if line.verb in MODEL_AND_FILES and not any(name.endswith(".cfg") for name in line.files):
                 settings.setdefault("model", [str(Path(file).with_suffix(".cfg"))])
@@ -155,6 +169,17 @@ def _sort_files(line: Line) -> None:
         settings["model"] = [weights]
         if WEIGHTS.fullmatch(weights):
             settings |= {"model": [str(Path(weights).with_suffix(".cfg"))], "weights": [weights]}
+
+
+def _part_weights(line: Line) -> None:
+    """Makes weights that are given as the model, as to OpenCV, those of the cfg."""
+    settings, models = line.settings, line.settings.get("model", [])
+    if line.verb in TRAINING:
+        return
+    if weights := [name for name in models if WEIGHTS.fullmatch(name)]:
+        others = [name for name in models if name not in weights]
+        settings["model"] = others or [str(Path(weights[-1]).with_suffix(".cfg"))]
+        settings["weights"] = weights
 
 
 def _is_data(file: str, verb: str) -> bool:
@@ -217,20 +242,36 @@ def _convert_values(line: Line, own: Mapping[str, int]) -> None:
     if settings.get("batch", ["1"])[-1].startswith(("-", "0.")):
         settings["batch"] = ["auto"]
     share = re.fullmatch(r"0?\.\d+|\d+", settings.get("budget", [""])[-1])
-    if share:  # of the channels that go, as Network Slimming says it
-        percent = float(share[0]) * (100 if float(share[0]) < 1 else 1)
-        settings["budget"] = [f"channels={percent:g}%"]
-    _convert_choices(line)
+    if share:
+        percent = round(float(share[0]) * (100 if float(share[0]) < 1 else 1), 6)
+        settings["budget"] = [_budget(line, percent)]
+    _convert_choices(line, own)
     _convert_switches(line, own)
     _convert_places(line, own)
 
 
-def _convert_choices(line: Line) -> None:
-    """Converts the device and the optimizer."""
+def _budget(line: Line, percent: float) -> str:
+    """Returns the budget for a share to remove: of channels, as Network Slimming counts, or of MACs."""
+    typed = line.typed.get("budget", "").replace("_", "-").lower()
+    if typed in ("budget", "percent", "global-threshold"):
+        return f"channels={percent:g}%"
+    read = f"{typed} {percent:g}% is read as the share to remove"
+    line.remarks.append(f"{read}; macs= is the share to keep")
+    return f"macs={100 - percent:g}%"
+
+
+def _convert_choices(line: Line, own: Mapping[str, int]) -> None:
+    """Converts the device, the optimizer and the runtime."""
+    for name, choices in {"runtime": RUNTIMES, "for": get_args(ForRuntime)}.items():
+        value = line.settings.get(name, [""])[-1]
+        if value and name in own and value.partition(":")[0] not in choices:
+            line.left_out.append(f"{line.typed[name]} {line.take(name)} ({', '.join(choices)})")
     if device := line.take("device"):
         gpu = re.match(r"\[?(\d+)", device)
         if gpu or re.fullmatch(r"cpu|cuda(:\d+)?|auto", device):
             line.settings["device"] = [f"cuda:{gpu[1]}" if gpu else device]
+            others = re.findall(r"\d+", device)[1:] if gpu else []
+            line.left_out += [f"GPU {', '.join(others)} ({SEVERAL_GPUS})"] if others else []
         else:
             line.left_out.append(f"device {device}")
     if (optimizer := line.take("optimizer")) and optimizer.lower() != "auto":
@@ -316,6 +357,7 @@ def _positional(line: Line) -> list[str]:
         line.left_out += [f"format {name} (.onnx is what others read)" for name in unknown]
         stem = str(Path(models[-1]).with_suffix(""))
         outs = [stem + FORMATS.get(name, ".onnx") for name in formats]
+        outs = [out for out in outs if Path(out).suffix not in [Path(file).suffix for file in line.files]]
         outs = settings.pop("out", []) or [*line.files, *outs]
         _drop_unfit(line, outs)
         return [models[-1], *outs]

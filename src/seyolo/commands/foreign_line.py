@@ -1,4 +1,4 @@
-"""A command line in words of Ultralytics, YOLOv5 or Darknet, read as those programs read it.
+"""A command line in words of Ultralytics, YOLOv5, Darknet or OpenCV, read as those programs read it.
 
 They take `key=value`, `--key value` and `-key value`, and know files by their endings.
 """
@@ -41,7 +41,7 @@ OTHERS = frozenset(
 """Other settings of Ultralytics and Darknet."""
 FLAGS = frozenset(
     "agnostic-nms augment clear cos-lr dnn dont-show dynamic exist-ok ext-output fp16 half int8 map "
-    "multi-scale nms noautoanchor noplots nosave noval quad rect resume save-conf save-crop save-json "
+    "multi-scale nms noautoanchor noplots nosave noval quad rect resume rgb save-conf save-crop save-json "
     "save-labels save-txt show simplify single-cls verbose view-img visualize".split()
 )
 """Those without a value, where they begin with a dash."""
@@ -52,8 +52,10 @@ FORMATS: dict[str, str] = {
     if Path(f"x{ending}").suffix in kind.endings
 } | {"onnx": ".onnx", "tflite": ".tflite", "darknet": ".cfg"}
 """Ending of the file by the format, which may have the name of its runtime."""
+SHARE = re.compile(r"[01]?\.\d+")
 WEIGHTS = re.compile(r".*\.(weights|conv\.\d+)")
 TRAINING, DATA_ENDINGS = ("train", "slim"), (".yaml", ".yml", ".data")
+WRITING = ("export", "prune")
 MODEL_AND_FILES = ("detect", "val", "export", "benchmark", "info", "serve", "prune")
 
 
@@ -126,7 +128,9 @@ def _misplaced(line: Line) -> list[str]:
     """Returns files that lack their option, and weights that stand for the model."""
     lacking = []
     for file in line.files:
-        if line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file) and len(line.files) > 1:
+        if line.verb in WRITING and WEIGHTS.fullmatch(file) and "weights" in line.settings:
+            lacking.append(f"{file} for OUT")
+        elif line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file) and len(line.files) > 1:
             lacking.append(f"{file} without --weights")
         elif line.verb in TRAINING or (
             line.verb in ("val", "benchmark") and file.endswith(DATA_ENDINGS) and len(line.files) > 1
@@ -140,6 +144,8 @@ def _misplaced(line: Line) -> list[str]:
 def _values(name: str, words: list[str], own: Mapping[str, int]) -> list[str]:
     """Takes the values of an option from the words behind it."""
     count = own.get(name, 0 if name in FLAGS else 1)
+    if name in FLAGS and words and SHARE.fullmatch(words[0]):  # --nms 0.45 of OpenCV
+        count = 1
     values: list[str] = []
     while words and not re.match(r"-+[A-Za-z]", words[0]):
         is_one_of_several = bool(values) and (words[0].isdigit() or words[0] in FORMATS) and name not in own
@@ -153,6 +159,10 @@ def _set(line: Line, name: str, values: list[str], typed: str, *, is_own: bool) 
     if name in SAVED:
         is_wanted = (values or ["true"])[-1].lower() == "true"
         values, name = [SAVED[name]] if is_wanted else [], "save"
+    elif not is_own and name == "nms" and values and SHARE.fullmatch(values[-1]):
+        name = "iou"
+    elif not is_own and name == "classes" and values and Path(values[-1]).suffix in (".names", ".txt"):
+        name = "names"
     elif not is_own:
         name = OPTIONS.get(name, name)
     line.typed[name] = typed

@@ -53,6 +53,8 @@ OTHER_WORDS = {
     "quantise": "seyolo export MODEL MODEL_int8.onnx --int8 --data DATA",
     "mo": "seyolo export MODEL MODEL.xml",
     "darknet2onnx": TO_EXPORT, "import": TO_EXPORT, "readnetfromdarknet": TO_EXPORT, "readnet": TO_EXPORT,
+    "readnetfromonnx": "seyolo detect MODEL.onnx IMAGES",
+    "dnn_detectionmodel": "seyolo detect MODEL.cfg IMAGES",
     "object_detection": "seyolo detect MODEL IMAGES",
     "compare": "seyolo report RUN RUN",
     "darknet": "seyolo detect MODEL.cfg IMAGES",
@@ -111,7 +113,7 @@ def _unknown_verb(words: Sequence[str], app: App) -> str:
     word = words[1] if words[0] == "data" else words[0]
     if word == "partial":
         return f"there is no verb partial; {NO_PARTIAL}"
-    if (line := OTHER_WORDS.get(word.lower().removesuffix(".py"))) is not None:
+    if (line := OTHER_WORDS.get(word.lower().removesuffix(".py").rpartition(".")[2])) is not None:
         return f"there is no verb {word}; in seyolo: {line}"
     near = difflib.get_close_matches(word, known, 1)
     advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

@@ -77,8 +77,8 @@ def load(
     if own is not None:
         own = _renamed(own, own_names, origin.model)
         names = own.names if names is None and network is origin.described else names
-    elif given is None and Path(origin.model).suffix == ".cfg" and (names is None or origin.weights):
-        given = names_beside(Path(origin.model), count_classes(origin.described))
+    elif given is None and Path(origin.model).suffix == ".cfg":
+        given = _beside(origin, names)
     sources = [] if own is None else [(own, str(origin.model))]
     if origin.weights is not None:
         read = _read_weights(origin.model, origin.weights, origin.described, given)
@@ -91,6 +91,14 @@ def load(
         count = count_classes(network)
         names = _fitting(given, count) if own_names is None else class_names(own_names, count, model)
     return _built(network, state, names, provenance, generator)
+
+
+def _beside(origin: _Origin, names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Returns the names beside the cfg; None where the result has other names and nothing to reorder."""
+    count = count_classes(origin.described)
+    if names is not None and (origin.weights is None or len(names) != count):
+        return None
+    return names_beside(Path(origin.model), count)
 
 
 class _Origin(NamedTuple):
