@@ -114,6 +114,7 @@ def test_planning_and_repair_tell_how_far_they_are(dense: Path, tiny_hands: Path
     assert done == total
     assert re.fullmatch(r"channels, about \d+ s left before the repair", note)
     assert told.notes["measuring importance"][:2] == (12 + 16, 12 + 16)  # of 12 images: an epoch is a batch
+    assert told.notes["measuring importance"][2].startswith("images and augmentations")
     assert told.notes["repairing"][:2] == (100, 100)
     other = Told()
     seyolo.api.prune_file(dense, out, progress=other, importance="taylor", repair="recalibrate", **chosen)
@@ -121,6 +122,7 @@ def test_planning_and_repair_tell_how_far_they_are(dense: Path, tiny_hands: Path
         "measuring importance": (16, None),
         "repairing": (12, 12),
     }
+    assert other.notes["measuring importance"][2].startswith("images and augmentations")
     assert re.fullmatch(r"percent, about \d+ s left", told.notes["repairing"][2])
     assert re.fullmatch(r"images, about \d+ s left", other.notes["repairing"][2])
 

@@ -100,7 +100,7 @@ def _counted(
     for images in batches:
         for part in torch.split(images, PART):
             yield part
-            advance(len(part), "images")
+            advance(len(part), "images and augmentations")
 
 
 class _Watched:

@@ -50,7 +50,7 @@ def taylor_scores(
             for index, change in _changes(model):
                 totals[index] = totals.get(index, torch.zeros_like(change)) + change.square()
             count += 1
-            advance(len(images), "images")
+            advance(len(images), "images and augmentations")
     model.zero_grad()
     if not count:
         raise DataError("Taylor importance got no images; give training images")
