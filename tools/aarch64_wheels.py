@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from requirements import asked_for, groups_of, normal, parts
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUPS = ("base", "openvino", "ncnn", "mnn", "litert", "web", "supervision")
+GROUPS = ("base", "openvino", "ncnn", "mnn", "litert", "web", "supervision", "track")
 PYTHONS = ("3.11", "3.13")
 GLIBC_OF_BOOKWORM = 36
 """Minor version of the glibc of Debian 12; that of Debian 13 is newer."""

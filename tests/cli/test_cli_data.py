@@ -27,9 +27,12 @@ def test_synth_draws_what_check_finds_sound(run: Run, tmp_path: Path) -> None:
 def test_check_lists_problems_and_exits_with_2(run: Run, tmp_path: Path) -> None:
     assert run("data", "synth", "drawn", "--train", 2, "--val", 1, "--test", 1, "--size", 64).code == 0
     label = tmp_path / "drawn/labels/train/000000.txt"
+    right = run("data", "check", "drawn/data.yaml")
+    assert right.err.splitlines()[-1] == "drawn/data.yaml: nothing is wrong"
     label.write_text("3 0.5 0.5 0.1 0.1\n")
     outcome = run("data", "check", "drawn/data.yaml")
     assert outcome.code == 2
+    assert "nothing is wrong" not in outcome.err
     assert f"{Path('drawn/labels/train/000000.txt')}:1" in outcome.out
     assert "1 problem; mend" in outcome.err
 

@@ -207,6 +207,12 @@ def test_a_file_is_the_fastest_where_the_noise_allows_to_say_so(noise: float, eq
         assert said == "the fastest here: seyolo detect a.onnx IMAGE_OR_FOLDER"
 
 
+def test_a_file_that_is_faster_than_one_about_as_fast_is_named_too() -> None:
+    measured = [("a.onnx", 10.0, 0.01), ("b.xml", 10.5, 0.01), ("c.mnn", 10.8, 0.2), ("d.tflite", 14.0, 0.01)]
+    rows = [ExportedRow(Path(name), "f32", 1, p50_ms=ms, noise=noise) for name, ms, noise in measured]
+    assert fastest_line(rows).endswith("seyolo benchmark a.onnx b.xml c.mnn")
+
+
 def test_a_single_file_has_its_row(run: Run, finder: Path) -> None:
     outcome = run("export", finder, "a.cfg", "--json", "-")
     (row,) = json.loads(outcome.out)["rows"]

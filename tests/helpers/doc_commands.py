@@ -59,6 +59,7 @@ NOT_RUN = {
     "pip install .": "installs",
     'pip install ".[ncnn]"': "installs",
     'pip install ".[train]"': "installs",
+    'pip install ".[ncnn-export,mnn,litert,train]"': "installs",
     "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls "
     "--optimizer adamw --seeds 0 1 2 --budgets macs=30% "
     "--names slim dense int8 uniform scratch lowres random": HOURS,

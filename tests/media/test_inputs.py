@@ -298,6 +298,7 @@ def test_addresses_without_an_image(server: str, path: str, text: str) -> None:
         ("http://127.0.0.1:1/a.jpg", "cannot be read"),
         ("http://a..b/a.jpg", "cannot be read"),
         ("missing.jpg", "there is no such image"),
+        ("clips/a.MP4", "is a video, not an image; `seyolo detect clips/a.MP4` reads videos"),
     ],
 )
 def test_addresses_that_are_none(address: str, text: str) -> None:

@@ -93,8 +93,9 @@ def check(data: Path, /, *, json: Json = None) -> None:
     if report.problems:
         if json != STDOUT:
             print_readable("\n".join(map(_line, report.problems)))
-        count = counted(len(report.problems), "problem")
-        raise DataError(f"{data}: {count}; mend the files listed")
+        raise DataError(f"{data}: {counted(len(report.problems), 'problem')}; mend the files listed")
+    if not report.warnings() and not dataset.unlabelled():
+        remark(f"{data}: nothing is wrong")
 
 
 def convert(data: Path, out: Path, /, *, to: Target = "yolo", json: Json = None) -> None:

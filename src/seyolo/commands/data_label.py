@@ -58,8 +58,7 @@ def label(
     show({"out": str(out), **value, "review": str(out / REVIEW_FILE)}, table([row]), json)
     is_first = labelled.num_in_all == num_images
     done = f"wrote {out}" if is_first else f"{out} has {counted(labelled.num_in_all, 'image')} now"
-    order = f"correct the images in the order of {out / REVIEW_FILE}"
-    remark(f"{done}; {order}, then: seyolo train --data {out}")
+    remark(f"{done}; correct the images in the order of {out / REVIEW_FILE}, then: seyolo train --data {out}")
     if to == "yolo" and labelled.num_beside:
         those, own = "images that have labels of their own", "train: [images/train, ../own/images/train]"
         way = f"move them and their labels into a folder, and add it in {out / 'data.yaml'}: {own}"

@@ -124,7 +124,8 @@ def fastest_line(timed: Sequence[ExportedRow]) -> str:
     """Returns the line that runs the fastest file, or names the files that are as fast within the noise."""
     first, *rest = sorted(timed, key=lambda row: row.p50_ms or 0)
     fast_ms, least = first.p50_ms or 0, first.noise or 0
-    equal = [row for row in rest if is_within_noise(row.p50_ms or 0, fast_ms, row.noise or 0, least)]
+    near = [is_within_noise(row.p50_ms or 0, fast_ms, row.noise or 0, least) for row in rest]
+    equal = [row for number, row in enumerate(rest) if any(near[number:])]  # with those that are faster
     if not equal:
         return f"the fastest here: seyolo detect {first.file} IMAGE_OR_FOLDER"
     noise = noise_text(max(row.noise or 0 for row in (first, *equal)))

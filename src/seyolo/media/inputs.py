@@ -19,7 +19,7 @@ from jaxtyping import Shaped, UInt8
 
 from seyolo.errors import DataError, UsageError, quoted
 from seyolo.media.images import decode_image, limit_bytes, read_image, too_large
-from seyolo.media.sources import check_address
+from seyolo.media.sources import check_address, kind_of
 
 TIMEOUT_S = 30.0
 """Longest wait for a whole image from an address, as `seyolo serve` has for an upload."""
@@ -76,6 +76,8 @@ def load_image(image: Image, order: Order = "bgr") -> Loaded:
             data = read_address(image)
             return Loaded(decode_image(data, image), data)
     if isinstance(image, str | Path):
+        if kind_of(str(image)) == "video" and not str(image).lower().endswith(".gif"):
+            raise DataError(f"{image}: is a video, not an image; `seyolo detect {image}` reads videos")
         return Loaded(read_image(image), image)
     if isinstance(image, bytes):
         return Loaded(decode_image(image, "the bytes given"), image)

@@ -76,27 +76,20 @@ def is_checkpoint(model: str | Path | None) -> bool:
 
 
 def network_path(model: str | Path) -> Path:
-    """Returns the file of a MODEL that is trained, pruned or exported: of a shipped one its checkpoint.
-
-    A UsageError refuses a shipped detector without one.
-    """
+    """Returns the file of a MODEL, of a shipped one its checkpoint; raises UsageError for no network."""
     _refuse_finished(model)
     return checkpoint_path(model) or Path(model)
 
 
 def check_network(*models: str | Path | None) -> None:
-    """Refuses (UsageError) finished files, those of other programs, and a detector without a checkpoint.
-
-    Warns where a file or folder here has the name of one.
-    """
+    """Refuses (UsageError) files that are no network; warns where one here has a shipped detector's name."""
     for model in models:
         _refuse_finished(model)
         _warn_of_namesake(model)
 
 
 def _refuse_finished(model: str | Path | None) -> None:
-    name = str(model)  # of None a name that no file has
-    if advice := shipped_advice(model) or foreign_advice(name) or finished_advice(name):
+    if advice := shipped_advice(model) or foreign_advice(str(model)) or finished_advice(str(model)):
         raise UsageError(advice)
 
 

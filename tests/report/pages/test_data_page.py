@@ -58,7 +58,8 @@ def test_the_page_holds_what_the_data_set_holds(data: Path, tmp_path: Path) -> N
         ["train", "113", "113", "113", "113", "113", "0 (0 %)"],
         ["val", "4", "20", "82", "144", "160", "0 (0 %)"],
     ]
-    assert "face, 2x2 px, 4.0 px in the input, val5.jpg" in page.text
+    assert "√(width x height), px" in page.text
+    assert "face, 2x2 px, shorter side 4.0 px in the input, val5.jpg" in page.text
     assert "1 of 2 images of val is a near-duplicate of training images (val6.jpg of train1.jpg)" in page.text
     assert "val/val6.jpg and train/train1.jpg, similarity" in page.text
     assert "data check finds none" in page.text

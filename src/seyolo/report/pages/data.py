@@ -253,7 +253,10 @@ def _box_sizes_table(inputs: Mapping[str, Sides]) -> Grid:
             small = int((sides.shorter_px < LEAST_PX).sum())
             share = f"{small:,} ({percent_text(small, len(sides.row))})"
             rows.append([name, *(f"{value:.0f}" for value in quantiles), share])
-    return Grid(["", "smallest", "p10", "median", "p90", "largest", f"under {LEAST_PX:g} px"], rows)
+    return Grid(
+        ["√(width x height), px", "smallest", "p10", "median", "p90", "largest", f"under {LEAST_PX:g} px"],
+        rows,
+    )
 
 
 def _smallest(findings: Mapping[str, SplitFindings], inputs: Mapping[str, Sides]) -> list[SmallBox]:

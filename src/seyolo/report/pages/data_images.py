@@ -90,7 +90,7 @@ def enlarged(boxes: Iterable[SmallBox], names: Sequence[str]) -> Iterator[Shown]
         drawn = draw_boxes(np.asarray(large, np.uint8), place[None], [""], [class_colour(box.class_id)])
         size = f"{right - left:.0f}x{bottom - top:.0f} px"
         name = name_of(box.image)
-        caption = f"{names[box.class_id]}, {size}, {box.side_px:.1f} px in the input, {name}"
+        caption = f"{names[box.class_id]}, {size}, shorter side {box.side_px:.1f} px in the input, {name}"
         yield Shown(data_url(drawn), f"A box of {size} in {name}", caption)
 
 
