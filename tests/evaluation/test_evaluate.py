@@ -220,6 +220,13 @@ class TestClassOrder:
         with pytest.raises(DataError, match=rf"has 2 classes \(red, green\), the model {len(names)} \("):
             self.measured(samples, names)
 
+    def test_a_refused_list_of_many_classes_says_that_it_is_cut(self, samples: list[Sample]) -> None:
+        said = (
+            r"the model 6 \(a, b, c, d, e, … \(6\)\); train it on these classes first: seyolo train --data "
+        )
+        with pytest.raises(DataError, match=said):
+            self.measured(samples, tuple("abcdef"))
+
 
 def test_difficult_objects_of_voc_neither_help_nor_hurt(tmp_path: Path) -> None:
     folder = write_voc(tmp_path / "voc")

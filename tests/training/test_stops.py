@@ -94,6 +94,33 @@ def test_a_run_goes_on_at_the_very_step(
     assert taken[0] == 2
 
 
+def test_the_rate_of_a_resumed_epoch_is_that_of_its_images_since_the_resume(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        stop_at_step(patch, 2)
+        train(fresh_model(), dataset, EACH_STEP, tmp_path)
+    state = saved_state(tmp_path, CONFIG.epochs)
+    assert state is not None
+    state.record.seconds = 1000.0
+    clock = iter(range(1_000_000))
+    monkeypatch.setattr("seyolo.training.loop.time.monotonic", lambda: next(clock) * 1e-3)
+    taken: list[int] = []
+    take = TrainingStep.take
+
+    def counted(step: TrainingStep, index: int, *batch: torch.Tensor) -> torch.Tensor:
+        taken.append(index)
+        return take(step, index, *batch)
+
+    monkeypatch.setattr(TrainingStep, "take", counted)
+    first, second = train(fresh_model(), dataset, CONFIG, tmp_path, state=state).history
+    steps = len(taken) // 2 + 1  # of a whole epoch; the first two were taken before
+    assert taken == [*range(2, 2 * steps)]
+    assert first["seconds"] == pytest.approx(1000, abs=1)
+    assert first["pictures_per_s"] > 1
+    assert second["seconds"] < 1
+
+
 def test_steered_sparsity_goes_on_at_the_very_step(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -83,6 +83,32 @@ def test_given_weights_are_slimmed_on_few_images_gently_and_in_as_many_steps_as_
     assert new.epochs_seen()["finetuned"] == chosen.epochs_seen()["finetuned"]
     kept = with_effort(SlimOptions(data=few, epochs=0, finetune_epochs=5), SLIM_EPOCHS)
     assert kept.stage_epochs() == {"dense": 0, "sparse": 0, "finetuned": 5}
+
+
+@pytest.mark.parametrize(("batch", "most"), [("auto", 296), (16, 592)])
+def test_given_weights_skip_sparsity_training_up_to_a_number_of_images(
+    few: Path, monkeypatch: pytest.MonkeyPatch, batch: int | Literal["auto"], most: int
+) -> None:
+    for count, is_few in ((most, True), (most + 1, False)):
+        monkeypatch.setattr("seyolo.verbs.effort._num_images", lambda *_, count=count: count)
+        chosen = with_effort(SlimOptions(data=few, epochs=0, batch=batch), SLIM_EPOCHS)
+        assert (chosen.stage_epochs()["sparse"] == 0) is is_few
+        assert (chosen.lr == USUAL_LR) is not is_few
+
+
+@pytest.mark.parametrize(
+    ("options", "usual", "most"), [(TrainOptions, TRAIN_EPOCHS, 176), (SlimOptions, SLIM_EPOCHS, 592)]
+)
+def test_batches_are_of_8_up_to_a_number_of_images(
+    few: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: type[TrainOptions] | type[SlimOptions],
+    usual: int,
+    most: int,
+) -> None:
+    for count, batch in ((most, 8), (most + 1, 16)):
+        monkeypatch.setattr("seyolo.verbs.effort._num_images", lambda *_, count=count: count)
+        assert with_effort(options(data=few), usual).batch == batch
 
 
 class TestClassWeights:

@@ -115,8 +115,9 @@ def class_order(names: Sequence[str], dataset: Dataset) -> tuple[int | None, ...
     if all(index is None for index in order):
         if len(names) != len(dataset.names):
             raise DataError(
-                f"{source}: has {counted(len(dataset.names), 'class')} ({', '.join(dataset.names[:5])}), "
-                f"the model {len(names)} ({', '.join(names[:5])})"
+                f"{source}: has {counted(len(dataset.names), 'class')} ({listed(dataset.names)}), "
+                f"the model {len(names)} ({listed(names)}); train it on these classes first: "
+                f"seyolo train --data {source} --model MODEL --weights WEIGHTS"
             )
         warnings.warn(f"{source}: other class names, counted by number: {lists}", stacklevel=4)
         return None

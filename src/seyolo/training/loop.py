@@ -214,15 +214,17 @@ class _Run:
 
     def _train_epoch(self, epoch: int) -> None:
         """Trains an epoch (from 0), evaluates when due, reports and writes files."""
-        start = time.monotonic() - self.record.seconds
+        begun, steps_before = time.monotonic(), self.record.step
+        start = begun - self.record.seconds
         with self.step.synchronised_norms():
             parts = self._run_steps(epoch, start)
         self.step.average_statistics()
-        seconds = time.monotonic() - start
+        now, num_steps = time.monotonic(), len(self.loader) - steps_before
+        seconds = now - start
         row: Row = {
             "epoch": epoch + 1,
             "seconds": round(seconds, 2),
-            "pictures_per_s": round(len(self.loader) * self.config.batch / seconds, 2),
+            "pictures_per_s": round(num_steps * self.config.batch / (now - begun), 2),
             "learning_rate": self.step.optimizer.param_groups[0]["lr"],
             **dict(zip(self.step.part_names, parts, strict=True)),
         }
