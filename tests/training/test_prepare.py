@@ -148,5 +148,5 @@ def test_a_network_that_stretched_its_images_is_letterboxed_and_that_is_said(
     with pytest.warns(
         UserWarning, match=r"net\.cfg: stretched images so far; training keeps the aspect ratio"
     ):
-        model = starting_model(str(path), dataset, CONFIG)
+        model = starting_model(str(path), dataset, CONFIG, weights=str(path.with_suffix(".weights")))
     assert model.network.net.letter_box

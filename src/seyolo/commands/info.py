@@ -181,7 +181,7 @@ def _onnx(model: str, path: Path, size: InputSize | None) -> Told:
     }
     rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
     operators = [{"operator": k, "count": n} for k, n in costs.operators.items()]
-    return value, _onnx_facts(model, file, about), table(rows), table(operators)
+    return value, _onnx_facts(model, path, file, about), table(rows), table(operators)
 
 
 def _about_shipped(model: str, about: dict[str, Any]) -> dict[str, Any]:
@@ -203,8 +203,8 @@ def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:
     }
 
 
-def _onnx_facts(model: str, file: OnnxFile, about: dict[str, Any]) -> dict[str, str]:
-    source, nodes = Path(model), counted(sum(file.cost.operators.values()), "node")
+def _onnx_facts(model: str, path: Path, file: OnnxFile, about: dict[str, Any]) -> dict[str, str]:
+    nodes = counted(sum(file.cost.operators.values()), "node")
     convolutions = counted(len(file.cost.convolutions), "convolution")
     size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
     texts = {key.replace("_", " "): str(text) for key, text in about.items()}
@@ -217,7 +217,7 @@ def _onnx_facts(model: str, file: OnnxFile, about: dict[str, Any]) -> dict[str, 
         "cost": _cost_text(file.cost.params, file.cost.macs, size),
         "classes": _classes(None, file.names),
         "from": "the detector that comes with seyolo" if is_shipped(model) else origin,
-        "images": _fitted(read_mode(file.metadata, source), read_pad_value(file.metadata, source)),
+        "images": _fitted(read_mode(file.metadata, path), read_pad_value(file.metadata, path)),
         **texts,
         "input": ", ".join(map(_port, file.inputs)),
         "output": ", ".join(map(_port, file.outputs)),

@@ -175,7 +175,10 @@ class SlimRecord(RunRecord):
     examples: Examples
 
     def settings(self) -> dict[str, Any]:
-        return slim_settings(migrated_slim(dict(self.config)))
+        try:
+            return slim_settings(migrated_slim(dict(self.config)))
+        except SeyoloError:  # settings that no version wrote
+            return flat_settings(self.config)
 
 
 @dataclass(frozen=True, eq=False)

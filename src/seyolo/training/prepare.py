@@ -78,9 +78,9 @@ def starting_model(
     generator = torch.Generator().manual_seed(config.seed)
     model = load(spec, weights, names=dataset.names, generator=generator, own_names=own_names)
     _warn_of_freezing(model.network)
-    _warn_of_stretching(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size_hw)
     if weights is not None or is_checkpoint(spec):
+        _warn_of_stretching(model.network)
         trained = from_checkpoint(replace(to_checkpoint(model), network=network))
         return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:
@@ -91,7 +91,7 @@ def starting_model(
 
 
 def _warn_of_stretching(network: Network) -> None:
-    """Warns that a network that stretched its images, Darknet's default, is letterboxed from now on."""
+    """Warns that a trained network that stretched its images, as Darknet does, is letterboxed from now on."""
     if not network.net.letter_box:
         message = (
             "training keeps the aspect ratio of images and pads with grey, and so do the files it writes"
