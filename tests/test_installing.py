@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -80,3 +82,14 @@ def test_extras_that_only_run_files_bring_no_package_that_needs_pytorch() -> Non
         for requirement in extras[extra]:
             needs = metadata.requires(requirement.partition(">")[0]) or []
             assert not [each for each in needs if each.startswith(("torch", "pnnx")) and "extra" not in each]
+
+
+@pytest.mark.parametrize("call", ["load('yolov3-tiny')", "train('photos', 'yolov3-tiny')", "api.prune_file"])
+def test_what_needs_pytorch_says_so_from_python_as_on_the_command_line(call: str) -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None\nimport seyolo\n"
+        f"try:\n    seyolo.{call}\nexcept seyolo.SeyoloError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    text = f"this needs torch, which is not installed; get it with: {pip_install('seyolo[train]')}"
+    assert done.stdout.strip() == text

@@ -7,7 +7,7 @@ refuse arguments of the wrong kind with a `seyolo.errors.UsageError`.
 from __future__ import annotations
 
 from importlib import import_module
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -78,16 +78,26 @@ if not TYPE_CHECKING:  # a type checker would take it for a promise that every n
 
     def __getattr__(name: str) -> Any:
         if name == "api":
-            return import_module("seyolo.api")
+            return _home("seyolo.api")
         if name not in _HOMES:
             advice = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
             raise AttributeError(f"module 'seyolo' has no attribute {name!r}{advice}")
-        found = getattr(import_module(_HOMES[name]), name)
+        found = getattr(_home(_HOMES[name]), name)
         if isinstance(found, FunctionType):
             found = import_module("seyolo.arguments").checked(found)
         # From now on Python finds it without asking here.
         globals()[name] = found
         return found
+
+
+def _home(module: str) -> ModuleType:
+    """Imports a module; raises SeyoloError, with what to install, where a package of an extra is missing."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if text := import_module("seyolo.installing").missing(error):
+            raise import_module("seyolo.errors").BackendError(text) from error
+        raise
 
 
 def __dir__() -> list[str]:

@@ -35,7 +35,6 @@ MISTYPED = "seyolo.commands.mistyped"
 INSTALLING = "seyolo.installing"
 """Words the command that installs a missing package; loaded for that only."""
 DONE, USER_CAN_MEND = 0, 2
-TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "matplotlib", "jinja2")
 VERBS = {
     "slim": "Photos in, a slim detector and its before/after table out: the whole way in one command.",
     "train": "Train a detector, dense or with sparsity, or fine-tune one.",
@@ -216,11 +215,8 @@ def mendable(error: BaseException) -> str | None:
     if isinstance(error.__cause__, ModuleNotFoundError):
         error = error.__cause__  # cyclopts before 5 wraps it
     if isinstance(error, ModuleNotFoundError):
-        package = (error.name or "").partition(".")[0]
-        if package not in TRAIN_PACKAGES:
-            return None
-        command = import_module(INSTALLING).pip_install("seyolo[train]")
-        return f"this needs {package}, which is not installed; get it with: {command}"
+        advice: str | None = import_module(INSTALLING).missing(error)
+        return advice
     return None
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from seyolo.errors import BackendError
 
+TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "matplotlib", "jinja2")
+
 
 def pip_install(what: str) -> str:
     """Returns the command that installs a package, or an extra such as `seyolo[openvino]`.
@@ -20,6 +22,14 @@ def pip_install(what: str) -> str:
     if extra and not packages:
         return f'pip install "{what}"'
     return " ".join(["pip install", *(f'"{each}"' if ">" in each else each for each in packages)])
+
+
+def missing(error: ModuleNotFoundError) -> str | None:
+    """Returns how to install what an import lacked; None where that is no package of the extra `train`."""
+    package = (error.name or "").partition(".")[0]
+    if package not in TRAIN_PACKAGES:
+        return None
+    return f"this needs {package}, which is not installed; get it with: {pip_install('seyolo[train]')}"
 
 
 def needed_package(name: str, requirement: str = "") -> Any:
