@@ -74,7 +74,7 @@ def test_it_says_where_weights_come_from(run: Run, checkpoint: Path, onnx: Path,
         lines = run("info", *arguments).out.splitlines()
         return next(line for line in lines if line.startswith("from: "))[len("from: ") :]
 
-    assert origin(checkpoint) == "a checkpoint; training began with new weights"
+    assert origin(checkpoint) == "a checkpoint; its first weights were new ones"
     assert origin(onnx) == "an ONNX file of seyolo"
     assert origin("hand") == "the detector that comes with seyolo"
     assert run("export", checkpoint, "net.cfg").code == 0
@@ -85,7 +85,9 @@ def test_it_says_where_weights_come_from(run: Run, checkpoint: Path, onnx: Path,
     assert origin("net.cfg", "--weights", "other.weights") == given
     pruned = run("prune", checkpoint, "cut.safetensors", "--budget", "macs=80%")
     assert pruned.code == 0, pruned.err
-    assert origin("cut.safetensors").endswith("new weights, pruned to macs=80%")
+    assert origin("cut.safetensors").endswith(
+        f"its first weights were those of {checkpoint}, pruned to macs=80%"
+    )
 
 
 def test_json_to_a_file_keeps_the_table(run: Run, tmp_path: Path) -> None:

@@ -117,8 +117,9 @@ def _network(model: str, size: InputSize | None, start: ModelOptions) -> Told:
 def _origin(model: str, weights: Path | None, file: Checkpoint | None) -> str:
     """Returns where the weights of a network come from."""
     if file is not None:
-        first, pruned = file.provenance.get("weights", "random"), file.provenance.get("pruned")
-        start = "training began with " + ("new weights" if first == "random" else f"weights of {first}")
+        transfer, pruned = file.provenance.get("transfer"), file.provenance.get("pruned")
+        first = f"those of {transfer['source']}" if isinstance(transfer, dict) else "new ones"
+        start = f"its first weights were {first}"
         cut = f", pruned to {pruned['budget']}" if isinstance(pruned, dict) and "budget" in pruned else ""
         return f"a checkpoint; {start}{cut}"
     kind = "a Darknet cfg" if model.endswith(".cfg") else "a network of the zoo"
