@@ -206,7 +206,8 @@ def test_the_note_on_noisy_latencies(tmp_path: Path) -> None:
     quiet, loud = ([network("none", seed, 0.4, noise=noise) for seed in (0, 1, 2)] for noise in (0.5, 0.501))
     largest = "behind a latency, ± is the noise of its measurement, the largest of the seeds"
     assert study_note(study_rows(quiet)).endswith(f"(n − 1); {largest}")
-    nothing = "; above ±50 % a latency says nothing: time that network again with seyolo benchmark"
+    nothing = "; above ±50 % a latency says nothing: "
+    nothing += "remove the file of that network in results/ and resume the study"
     for rows in (study_rows(loud), study_rows([quiet[0], quiet[1], loud[2]])):
         assert study_note(rows).endswith(f"{largest}{nothing}")
     assert study_note(study_rows(loud[:1])).endswith(f"of its measurement{nothing}")

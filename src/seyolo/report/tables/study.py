@@ -19,7 +19,9 @@ COLUMNS = (
     "ap50_deviation", "lead", "lead_deviation", "params", "macs", "latency_ms", "latency_share",
     "latency_noise",
 )  # fmt: skip
-SAYING_NOTHING = "; above ±50 % a latency says nothing: time that network again with seyolo benchmark"
+SAYING_NOTHING = (
+    "; above ±50 % a latency says nothing: remove the file of that network in results/ and resume the study"
+)
 NETWORK_COLUMNS = (
     "gate", "place", "join", "budget", "seed", "epochs", "params", "macs", "latency_ms", "plain_ms",
     "latency_noise",
