@@ -18,7 +18,7 @@ from seyolo.errors import ModelError, TrainingError
 from seyolo.progress import Silent
 from seyolo.training import loop, run_folder
 from seyolo.training.loop import TrainResult, train
-from seyolo.training.run_folder import read_run_state, saved_state
+from seyolo.training.run_folder import RunState, read_run_state, saved_state
 from seyolo.training.sparsity import Steered
 from seyolo.training.step import TrainingStep
 from seyolo.training.trackers import Monitor
@@ -73,38 +73,17 @@ def stop_at_step(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(TrainingStep, "take", stopping)
 
 
-def test_a_run_goes_on_at_the_very_step(
-    dataset: Dataset, whole: tuple[Path, TrainResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def stopped_at_step_two(dataset: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunState:
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         stop_at_step(patch, 2)
-        train(fresh_model(), dataset, EACH_STEP, tmp_path)
-    state = saved_state(tmp_path, CONFIG.epochs)
+        train(fresh_model(), dataset, EACH_STEP, folder)
+    state = saved_state(folder, CONFIG.epochs)
     assert state is not None
-    assert (state.record.epoch, state.record.step, state.record.place) == (0, 2, "epoch 1 of 2, step 2")
-    taken = []
-    take = TrainingStep.take
-
-    def counted(step: TrainingStep, index: int, *batch: torch.Tensor) -> torch.Tensor:
-        taken.append(index)
-        return take(step, index, *batch)
-
-    monkeypatch.setattr(TrainingStep, "take", counted)
-    assert_same((tmp_path, resume(dataset, tmp_path)), whole)
-    assert taken[0] == 2
+    return state
 
 
-def test_the_rate_of_a_resumed_epoch_is_that_of_its_images_since_the_resume(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
-        stop_at_step(patch, 2)
-        train(fresh_model(), dataset, EACH_STEP, tmp_path)
-    state = saved_state(tmp_path, CONFIG.epochs)
-    assert state is not None
-    state.record.seconds = 1000.0
-    clock = iter(range(1_000_000))
-    monkeypatch.setattr("seyolo.training.loop.time.monotonic", lambda: next(clock) * 1e-3)
+def steps_taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns a list to which every step from now on adds its index in the epoch."""
     taken: list[int] = []
     take = TrainingStep.take
 
@@ -113,6 +92,27 @@ def test_the_rate_of_a_resumed_epoch_is_that_of_its_images_since_the_resume(
         return take(step, index, *batch)
 
     monkeypatch.setattr(TrainingStep, "take", counted)
+    return taken
+
+
+def test_a_run_goes_on_at_the_very_step(
+    dataset: Dataset, whole: tuple[Path, TrainResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = stopped_at_step_two(dataset, tmp_path, monkeypatch)
+    assert (state.record.epoch, state.record.step, state.record.place) == (0, 2, "epoch 1 of 2, step 2")
+    taken = steps_taken(monkeypatch)
+    assert_same((tmp_path, resume(dataset, tmp_path)), whole)
+    assert taken[0] == 2
+
+
+def test_the_rate_of_a_resumed_epoch_is_that_of_its_images_since_the_resume(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = stopped_at_step_two(dataset, tmp_path, monkeypatch)
+    state.record.seconds = 1000.0
+    clock = iter(range(1_000_000))
+    monkeypatch.setattr("seyolo.training.loop.time.monotonic", lambda: next(clock) * 1e-3)
+    taken = steps_taken(monkeypatch)
     first, second = train(fresh_model(), dataset, CONFIG, tmp_path, state=state).history
     steps = len(taken) // 2 + 1  # of a whole epoch; the first two were taken before
     assert taken == [*range(2, 2 * steps)]

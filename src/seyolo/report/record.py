@@ -175,10 +175,7 @@ class SlimRecord(RunRecord):
     examples: Examples
 
     def settings(self) -> dict[str, Any]:
-        try:
-            return slim_settings(migrated_slim(dict(self.config)))
-        except SeyoloError:  # settings that no version wrote
-            return flat_settings(self.config)
+        return slim_settings(self.config)
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,11 +333,11 @@ def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def slim_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the options of `slim` flat, with the defaults of the cut by name in place of None."""
-    found = flat_settings(values)
     try:
-        return found | from_json(values, SlimOptions).plan_options().in_words()
-    except SeyoloError:  # of another version
-        return found
+        today = migrated_slim(dict(values))
+        return flat_settings(today) | from_json(today, SlimOptions).plan_options().in_words()
+    except SeyoloError:  # settings that no version wrote
+        return flat_settings(values)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _differing(stored: SlimOptions, asked: SlimOptions) -> list[tuple[str, str]]
 
 
 def _are_same(name: str, stored: object, asked: object) -> bool:
-    if stored == asked or name not in PLACES or stored is None or asked is None:
+    if name not in PLACES or stored is None or asked is None:
         return stored == asked
     one, other = (Path(str(place)).resolve() for place in (stored, asked))
     pairs = (one, other), (other, one)
