@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any, Self
 
@@ -29,6 +31,9 @@ class Interrupts:
     process. So the handler waits for the end of the import: an alarm calls it again, where the system has
     one, since a thread would need locks that the interrupted code may hold. An import longer than a second is
     the start of the program, where there is nothing to clean up; the process then exits at once.
+
+    Python drops an exception that is raised in the callback of a weak reference or in `__del__`. If it was
+    this one, the alarm raises it again.
     """
 
     def __init__(self) -> None:
@@ -36,6 +41,7 @@ class Interrupts:
         self.code = INTERRUPTED  # exit code for that signal
         self._last_moment_s = math.inf
         self._before: dict[int, Any] = {}
+        self._drop_before: Callable[[sys.UnraisableHookArgs], Any] = sys.unraisablehook
 
     def __enter__(self) -> Self:
         if is_main_thread():
@@ -45,11 +51,14 @@ class Interrupts:
             if "RANK" not in os.environ:
                 numbers.append(signal.SIGTERM)
             self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
+            self._drop_before, sys.unraisablehook = sys.unraisablehook, self._drop
         return self
 
     def __exit__(self, *_: object) -> None:
-        if HAS_ALARM and self._before:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if self._before:
+            sys.unraisablehook = self._drop_before
+            if HAS_ALARM:
+                signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -65,6 +74,12 @@ class Interrupts:
             os.write(2, b"interrupted\n")
             os._exit(self.code)
         signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
+
+    def _drop(self, dropped: sys.UnraisableHookArgs) -> None:
+        if HAS_ALARM and self.seen and issubclass(dropped.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
+        else:
+            self._drop_before(dropped)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -254,6 +254,27 @@ def test_an_error_that_an_interrupted_import_became_is_still_an_interrupt(
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_python_drops_comes_again(
+    monkeypatch: pytest.MonkeyPatch, run: Run, number: signal.Signals
+) -> None:
+    """An exception raised in `__del__` ends nothing, and Ctrl-C would be lost."""
+
+    class Freed:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def freeing(*_: object) -> None:
+        Freed()
+        time.sleep(60)
+
+    before = sys.unraisablehook
+    monkeypatch.setattr("seyolo.commands.info.describe", freeing)
+    outcome = run("info", "yolov3")
+    assert (outcome.code, outcome.err) == (128 + number, "interrupted\n")
+    assert sys.unraisablehook is before
+
+
 def test_sigterm_is_left_alone_among_the_processes_of_torchrun(
     monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
