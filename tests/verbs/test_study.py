@@ -15,7 +15,7 @@ import seyolo.verbs.study as studying
 from seyolo.detecting.run_folder import Shard
 from seyolo.errors import BudgetError, TrainingError, UsageError
 from seyolo.files import write_json
-from seyolo.json_files import to_json
+from seyolo.json_files import read_json, to_json
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
@@ -56,6 +56,22 @@ def test_the_networks_without_gates_stand_once() -> None:
     shards = [[name for index, name in enumerate(names) if Shard(n, 3).has(index)] for n in (1, 2, 3)]
     assert sorted(name for shard in shards for name in shard) == sorted(names)
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("model", "places"),
+    [("yolov3-tiny@0.125", ("neck", "head")), ("yolov3@0.125", ("residual", "neck", "head"))],
+)
+def test_gates_go_to_the_places_that_the_network_has(
+    settings: SlimOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    places: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(studying._Study, "run", lambda *_: None)
+    run(replace(settings, model=model), replace(ONE, places=()), folder=tmp_path / "s")
+    assert read_json(tmp_path / "s/study.json", Settings).study.places == places
 
 
 def test_every_network_sees_as_many_images() -> None:

@@ -38,6 +38,7 @@ OWN_GATES: Mapping[GateKind, type[Section]] = {"cbam": Cbam, "eca": Eca, "coorda
 """The section that is a whole gate; SE consists of Darknet's own sections."""
 Site = Literal["residual", "stage", "neck", "head"]
 SITES: tuple[Site, ...] = get_args(Site)
+USUAL_SITES: tuple[Site, ...] = ("residual", "neck", "head")
 
 
 def layers_to_gate(network: Network, site: Site) -> tuple[int, ...]:
@@ -46,13 +47,17 @@ def layers_to_gate(network: Network, site: Site) -> tuple[int, ...]:
 
 
 def default_site(network: Network, kind: GateKind) -> Site:
-    """Returns the first site the network has of `residual`, `neck` and `head`.
+    """Returns the first of `USUAL_SITES` that the network has.
 
     A site that already has gates of this kind also counts; `require_site` then refuses it.
     """
-    order: tuple[Site, ...] = ("residual", "neck", "head")
-    known = (site for site in order if layers_to_gate(network, site) or gated_layers(network, site, kind))
+    known = (s for s in USUAL_SITES if layers_to_gate(network, s) or gated_layers(network, s, kind))
     return next(known, "head")
+
+
+def usual_sites(network: Network) -> tuple[Site, ...]:
+    """Returns those of `USUAL_SITES` that the network has; all where it has none, for an error to name."""
+    return tuple(site for site in USUAL_SITES if layers_to_gate(network, site)) or USUAL_SITES
 
 
 def require_site(network: Network, name: str, kind: GateKind) -> Site:

@@ -49,8 +49,8 @@ class StudyOptions:
     gates: Words = (NONE, "se", "cbam")
     """gates to compare: none, se, cbam, eca, coordatt, simam [default: none, se, cbam]."""
 
-    places: Words = ("residual", "neck", "head")
-    """where they are attached: residual, stage, neck, head [default: residual, neck, head]."""
+    places: Words = ()
+    """where they are attached: residual, stage, neck, head [default: all but stage that the network has]."""
 
     joins: Words = ("scale", "add")
     """scale for s·x, add for x + s·x [default: both]."""
@@ -65,7 +65,7 @@ class StudyOptions:
         choices = {"gates": GATES, "places": SITES, "joins": get_args(Join)}
         for name in VARIED.values():
             values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
+            if not (values or name == "places") or len(set(values)) < len(values):
                 raise UsageError(f"--{name} {' '.join(map(str, values))}: give at least one, and each once")
             for value in values if name in choices else ():
                 check_choice(f"--{name}", value, choices[name])

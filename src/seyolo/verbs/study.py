@@ -21,6 +21,7 @@ from statistics import fmean
 from typing import Any, Unpack
 
 from seyolo.darknet.cost import cost
+from seyolo.darknet.placement import usual_sites
 from seyolo.data.datasets import Dataset
 from seyolo.data.near_duplicates import training_lines
 from seyolo.detecting.run_folder import Shard, parse_shard
@@ -29,6 +30,7 @@ from seyolo.evaluation.evaluate import split_metrics
 from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
 from seyolo.notebook import file_html, head_html
+from seyolo.opening.description import describe
 from seyolo.options.keywords import SlimKeywords, StudyKeywords
 from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
@@ -127,6 +129,8 @@ def study(
     chosen, progress = build(SlimOptions, "study", options, given), shown_progress(progress)
     check_settings(chosen)
     chosen = with_model(chosen, progress)
+    if not axes.places:
+        axes = replace(axes, places=usual_sites(describe(str(chosen.model))[0]))
     if folder is not None and (Path(folder) / STUDY_FILE).exists():
         path = Path(folder)
         settings = Settings(axes, common_options(path, chosen, resume_command(path, shard)))
