@@ -140,5 +140,5 @@ def test_an_image_of_the_inputs_shape_needs_none() -> None:
 def test_training_keeps_the_padding_of_a_network_that_letterboxes(cfg: Path) -> None:
     letterboxed, stretched = read_cfg(cfg), parse_cfg(FRONT + CONV + HEAD)
     assert fit_to_data(letterboxed, 2, (32, 64)).net.pad_value == 127.5
-    fitted = fit_to_data(stretched, 2, (32, 64)).net
+    fitted = set_letterbox(fit_to_data(stretched, 2, (32, 64)), True).net
     assert (fitted.letter_box, fitted.pad_value) == (True, 114)

@@ -46,7 +46,7 @@ def test_fit_to_data_changes_classes_and_size_only() -> None:
     network = zoo.yolov3_tiny(num_classes=80, width=0.125)
     network = replace(network, net=replace(network.net, letter_box=False))
     fitted = fit_to_data(network, num_classes=3, size_hw=(96, 96))
-    assert (fitted.net.height, fitted.net.width, fitted.net.letter_box) == (96, 96, True)
+    assert (fitted.net.height, fitted.net.width, fitted.net.letter_box) == (96, 96, False)
     assert num_classes(fitted) == 3
     assert all(fitted.layers[index - 1].filters == 3 * (5 + 3) for index in detection_layers(fitted))
     unfitted = [replace(head, classes=80) for head in heads_of(fitted)]
@@ -138,15 +138,13 @@ def test_layers_that_darknet_would_freeze_are_trained_and_that_is_said(
         starting_model(str(path), dataset, CONFIG)
 
 
-def test_a_network_that_stretched_its_images_is_letterboxed_and_that_is_said(
+def test_trained_weights_keep_how_images_get_in_and_new_ones_letterbox(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    """Programs that stretch images for the old file would find less with the new one."""
+    """Programs that stretch images for the old file would find less with a letterboxed one."""
     path = tmp_path / "net.cfg"
     save(load(TINY, num_classes=1), path)
     path.write_text(path.read_text().replace("letter_box=1", "letter_box=0"))
-    with pytest.warns(
-        UserWarning, match=r"net\.cfg: stretched images so far; training keeps the aspect ratio"
-    ):
-        model = starting_model(str(path), dataset, CONFIG, weights=str(path.with_suffix(".weights")))
-    assert model.network.net.letter_box
+    trained = starting_model(str(path), dataset, CONFIG, weights=str(path.with_suffix(".weights")))
+    assert trained.network.net.letterbox_mode == "stretch"
+    assert starting_model(str(path), dataset, CONFIG).network.net.letterbox_mode == "letterbox"

@@ -225,7 +225,6 @@ def test_a_smaller_input_keeps_the_shape_or_is_not_possible(tiny_hands: Path, tm
     assert rows[1].not_possible == "there is no smaller input than 32 px to compare with"
 
 
-@pytest.mark.filterwarnings("ignore:.*stretched images so far")
 def test_the_wide_case_stays_wide(tiny_hands: Path, shared_cases: Path, tmp_path: Path) -> None:
     folder = shared_cases / "darknet" / "wide_net"
     cfg, weights = folder / "wide.cfg", folder / "wide.weights"

@@ -34,9 +34,8 @@ FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
 
 
 def fit_to_data(network: Network, num_classes: int, size_hw: tuple[int, int]) -> Network:
-    """Returns the network with this number of classes and this letterboxed input, (height, width)."""
-    sized = edit.set_size(edit.set_classes(network, num_classes), *size_hw)
-    return edit.set_letterbox(sized, True)
+    """Returns the network with this number of classes and this input, (height, width)."""
+    return edit.set_size(edit.set_classes(network, num_classes), *size_hw)
 
 
 def fit_from_scratch(
@@ -46,7 +45,11 @@ def fit_from_scratch(
     size_hw: tuple[int, int],
     seed: int,
 ) -> Network:
-    """Returns an untrained network with new centre range, and anchors by k-means on augmented boxes."""
+    """Returns an untrained network for letterboxed images, with new centre range and fitting anchors.
+
+    The anchors are found by k-means on augmented boxes.
+    """
+    network = edit.set_letterbox(network, True)
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)
     # Mosaics make objects much smaller.
@@ -72,7 +75,8 @@ def starting_model(
 ) -> DarknetModel:
     """Returns the initial model of a training, fitted to the data set.
 
-    Untrained weights get anchors of the data set; on trained ones the gates of `attention` start at identity.
+    Untrained weights get anchors of the data set and letterboxed images. Trained ones keep the way images get
+    into the input, which Darknet stretches by default; on them the gates of `attention` start at identity.
     `own_names` are the classes of the weights, as in `load`.
     """
     generator = torch.Generator().manual_seed(config.seed)
@@ -80,7 +84,6 @@ def starting_model(
     _warn_of_freezing(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size_hw)
     if weights is not None or is_checkpoint(spec):
-        _warn_of_stretching(model.network)
         trained = from_checkpoint(replace(to_checkpoint(model), network=network))
         return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:
@@ -88,16 +91,6 @@ def starting_model(
     samples = training_samples(dataset)
     network = fit_from_scratch(network, samples, config.augmentation, config.size_hw, config.seed)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
-
-
-def _warn_of_stretching(network: Network) -> None:
-    """Warns that a trained network that stretched its images, as Darknet does, is letterboxed from now on."""
-    if not network.net.letter_box:
-        message = (
-            "training keeps the aspect ratio of images and pads with grey, and so do the files it writes"
-        )
-        advice = "stretched images, as in programs for the old file, find less"
-        warnings.warn(f"{network.source}: stretched images so far; {message}: {advice}", stacklevel=3)
 
 
 def _warn_of_freezing(network: Network) -> None:

@@ -82,7 +82,7 @@ class Place(NamedTuple):
 
 
 def announce_task(start: RunStart, dataset: Dataset, model: DarknetModel, progress: Progress) -> None:
-    """Tells in four lines what a run will do."""
+    """Tells in four lines what a run will do, and in another where images are stretched."""
     counted_cost = cost(model.network, *start.input_size)
     size = f"{count_text(counted_cost.params)} parameters, {count_text(counted_cost.macs)} MACs"
     images = ", ".join(
@@ -90,6 +90,8 @@ def announce_task(start: RunStart, dataset: Dataset, model: DarknetModel, progre
         for name, number in start.images.items()
     )
     classes = counted(start.num_classes, "class")
+    stretched = model.network.net.letterbox_mode == "stretch"
+    images += ", stretched to the input as before" if stretched else ""
     pruned = f", pruned to {' and '.join(start.budget)}" if start.budget else ""
     for line in (
         f"network: {start.network}, {start.origin}; {size}",

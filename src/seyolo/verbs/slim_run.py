@@ -89,8 +89,9 @@ class SlimRun:
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
-        warn_of_small_boxes(self.dataset.split("train"), self.size_hw)
-        return model_to_train(self.config, self.dataset, stage_config(self.config, "dense"))
+        model = model_to_train(self.config, self.dataset, stage_config(self.config, "dense"))
+        warn_of_small_boxes(self.dataset.split("train"), self.size_hw, model.network.net.letterbox_mode)
+        return model
 
     def announce(self, model: DarknetModel, rough: Plan, done: Collection[str] = ()) -> None:
         """Tells what the run will do; its time is estimated from a few measured training steps.

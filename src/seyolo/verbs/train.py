@@ -192,7 +192,8 @@ class _Run:
         model = model_to_train(self.options, self.dataset, self.config)
         if distillation is not None:
             check_teacher(model, distillation)
-        warn_of_small_boxes(self.dataset.split("train"), self.config.size_hw)
+        mode = model.network.net.letterbox_mode
+        warn_of_small_boxes(self.dataset.split("train"), self.config.size_hw, mode)
         images, targets = first_batch(self.dataset, self.config, model.network.net)
         write_batch(self.folder, images.numpy(), targets.numpy(), self.dataset.names)
         return model

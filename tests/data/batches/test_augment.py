@@ -20,6 +20,7 @@ from seyolo.data.batches.augment import (
     jitter_colour,
     pyramid,
 )
+from seyolo.letterbox import Fit
 
 COLOURLESS = replace(Augmentation(), hue=0.0, saturation=0.0, value=0.0, gamma=0.0)
 BOX = (0.30, 0.35, 0.20, 0.30)
@@ -96,6 +97,37 @@ def test_a_letterboxed_image_without_chance_worked_by_hand() -> None:
     assert 0 <= top <= 160
     rows = np.nonzero(image[:, 0, 0] != 114)[0]
     assert [rows.min(), rows.max()] == pytest.approx([top, top + 159], abs=1)
+
+
+PLAIN = replace(
+    COLOURLESS.plain(), scale_min=1.0, scale_max=1.0, aspect=0.0, translate=0.0, flip=0.0, keep_object=0.0
+)
+
+
+@pytest.mark.parametrize("size_hw", [(320, 320), (192, 416)])
+@pytest.mark.parametrize("source_hw", [(150, 400), (400, 150), (900, 700)])
+def test_an_image_stretched_without_chance_is_that_of_inference(source_hw: Size, size_hw: Size) -> None:
+    generator, source = np.random.default_rng(0), marked_image(*source_hw)
+    layout = draw_layout(PLAIN, size_hw, generator, is_stretched=True)
+    image, targets = compose([source], layout, PLAIN, generator)
+    cx, cy, w, h = BOX
+    height, width = size_hw
+    assert targets[0].tolist() == pytest.approx([2, cx * width, cy * height, w * width, h * height], abs=1e-3)
+    expected, _ = Fit(size_hw, "stretch").image(source.levels[0])
+    differs = np.abs(image.astype(int) - expected.astype(int)) > 80
+    assert differs.mean() < 0.02  # the edges of the white rectangle
+
+
+def test_mosaics_of_stretched_images_keep_their_boxes() -> None:
+    generator = np.random.default_rng(3)
+    layout = draw_layout(replace(COLOURLESS, mosaic=1.0), (320, 320), generator, is_stretched=True)
+    image, targets = compose([marked_image(100, 400)] * len(layout.tiles), layout, COLOURLESS, generator)
+    assert len(targets)
+    for _, cx, cy, w, h in targets.tolist():
+        inside = image[
+            round(cy - h / 2) + 1 : round(cy + h / 2) - 1, round(cx - w / 2) + 1 : round(cx + w / 2) - 1
+        ]
+        assert inside.size == 0 or inside.min() > 127
 
 
 @pytest.mark.parametrize(("visible", "num_kept"), [(0.4, 1), (0.2, 0)])

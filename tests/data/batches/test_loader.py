@@ -302,6 +302,20 @@ def test_the_cache_keeps_what_fits_and_shrinks_the_rest(samples: list[Sample]) -
     assert small.levels[0].shape == (20, 32, 3)
 
 
+def test_inputs_that_stretch_keep_the_resolution_of_each_side(tmp_path: Path) -> None:
+    """A panorama keeps its rows: shrunk as a whole it would lose them, and be enlarged for the input."""
+    path = tmp_path / "wide.png"
+    cv2.imwrite(str(path), np.zeros((60, 400, 3), np.uint8))
+    wide = [Sample(path, np.array([[0.5, 0.5, 0.2, 0.4]], np.float32), np.array([1]))]
+    assert ImageCache(wide, 96, 0, keeps_aspect=False).fetch(0).size_hw == (60, 96)
+    assert ImageCache(wide, 96, 0, keeps_aspect=False).undecoded(0).size_hw == (60, 96)
+    plain = Augmentation(mosaic=0.0, scale_min=1.0, scale_max=1.0, aspect=0.0, translate=0.0, keep_object=0.0)
+    stretching = TrainingLoader(wide, Fit((64, 64), "stretch"), 1, plain, seed=1)
+    [(_, targets)] = stretching.epoch(0)
+    assert targets[0].tolist() == pytest.approx([0, 1, 32, 32, 0.2 * 64, 0.4 * 64])
+    assert next(stretching.targets(1))[0].tolist() == targets[0].tolist()
+
+
 def test_evaluation_batches_are_the_letterboxed_images_in_order(samples: list[Sample]) -> None:
     batches = list(evaluation_batches(samples, Fit((64, 96)), 3))
     assert [len(batch_samples) for _, _, batch_samples in batches] == [3, 3, 1]

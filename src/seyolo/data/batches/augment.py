@@ -63,6 +63,7 @@ class Layout(NamedTuple):
     tiles: tuple[Tile, ...]
     size_hw: tuple[int, int]
     is_mosaic: bool  # at zoom 1 an image covers its tile in a mosaic, and fits into it otherwise
+    is_stretched: bool = False  # images have the aspect ratio of the training image instead of their own
 
 
 class AxisMap(NamedTuple):
@@ -86,15 +87,17 @@ def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UIn
     return tuple(levels)
 
 
-def draw_layout(recipe: Augmentation, size_hw: tuple[int, int], generator: Generator) -> Layout:
+def draw_layout(
+    recipe: Augmentation, size_hw: tuple[int, int], generator: Generator, *, is_stretched: bool = False
+) -> Layout:
     """Draws the tiles of the next training image, of `size_hw` (height, width) pixels."""
     height, width = size_hw
     whole = Tile(0, 0, width, height)
     if generator.random() >= recipe.mosaic:
-        return Layout((whole,), size_hw, is_mosaic=False)
+        return Layout((whole,), size_hw, False, is_stretched)
     probabilities = np.asarray(recipe.grid_probabilities, dtype=np.float64)
     side = 1 + int(generator.choice(len(probabilities), p=probabilities / probabilities.sum()))
-    return Layout(guillotine(whole, side * side, generator), size_hw, is_mosaic=True)
+    return Layout(guillotine(whole, side * side, generator), size_hw, True, is_stretched)
 
 
 def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile, ...]:
@@ -129,7 +132,7 @@ def compose(
     canvas = np.full((*layout.size_hw, 3), pad_value, dtype=np.uint8)
     targets = []
     for image, tile in zip(images, layout.tiles, strict=True):
-        axis_map = _draw_map(image, tile, layout.is_mosaic, recipe, generator)
+        axis_map = _draw_map(image, tile, layout, recipe, generator)
         reached = _reached(tile, axis_map)
         pixels = _sample(image, reached, axis_map)
         jitter_colour(pixels, recipe, _draw_colours(generator))
@@ -144,7 +147,7 @@ def compose_targets(
     """Returns the rows that `compose` returns, and draws as much from the generator."""
     targets = []
     for image, tile in zip(images, layout.tiles, strict=True):
-        axis_map = _draw_map(image, tile, layout.is_mosaic, recipe, generator)
+        axis_map = _draw_map(image, tile, layout, recipe, generator)
         _draw_colours(generator)
         targets.append(_targets(image, tile, axis_map, recipe))
     return np.concatenate(targets)
@@ -174,12 +177,12 @@ def jitter_colour(
 
 
 def _draw_map(
-    image: Image | Undecoded, tile: Tile, cover: bool, recipe: Augmentation, generator: Generator
+    image: Image | Undecoded, tile: Tile, layout: Layout, recipe: Augmentation, generator: Generator
 ) -> AxisMap:
-    height, width = image.size_hw
+    height, width = layout.size_hw if layout.is_stretched else image.size_hw
     fits = tile.width / width, tile.height / height
     zoom = math.exp(generator.uniform(math.log(recipe.scale_min), math.log(recipe.scale_max)))  # log-uniform
-    scale = (max(fits) if cover else min(fits)) * zoom
+    scale = (max(fits) if layout.is_mosaic else min(fits)) * zoom
     stretch = (1 + recipe.aspect) ** (generator.uniform(-1, 1) / 2)  # half in x, half in y: keeps the area
     extent_x, extent_y = width * scale * stretch, height * scale / stretch
     is_mirrored = generator.random() < recipe.flip

@@ -58,12 +58,15 @@ class ImageCache:
 
     Args:
         long_side_px: larger images are stored and returned at this size.
+        keeps_aspect: otherwise each side of a larger image is cut down by itself, for inputs that stretch.
         budget_bytes: memory limit; images beyond it are decoded at every use.
     """
 
-    def __init__(self, samples: Sequence[Sample], long_side_px: int, budget_bytes: int) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], long_side_px: int, budget_bytes: int, *, keeps_aspect: bool = True
+    ) -> None:
         self.samples = samples
-        self._long_side_px = long_side_px
+        self._long_side_px, self._keeps_aspect = long_side_px, keeps_aspect
         self._left_bytes = budget_bytes
         self._is_full = False
         self._images: dict[int, Image] = {}
@@ -110,6 +113,8 @@ class ImageCache:
         return image
 
     def _stored_size(self, height: int, width: int) -> tuple[int, int]:
+        if not self._keeps_aspect:
+            return min(height, self._long_side_px), min(width, self._long_side_px)
         scale = self._long_side_px / max(height, width)
         return (
             (height, width) if scale >= 1 else (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -141,8 +146,8 @@ class TrainingLoader:
     """Augmented batches, epoch by epoch; raises DataError without samples.
 
     Args:
-        fit: size, channels and padding of the network input. Decoded images are cached at up to 1.5 times
-            its longer side, enough for the zoom.
+        fit: size, channels and padding of the network input, and whether images are stretched to it. Decoded
+            images are cached at up to 1.5 times its longer side, enough for the zoom.
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
@@ -171,7 +176,8 @@ class TrainingLoader:
         self._pool: _Pool | None = None
         budget = self._workers.cache_bytes
         budget = CACHE_BYTES if budget is None else budget
-        cache = ImageCache(samples, long_side_px=max(fit.size) * 3 // 2, budget_bytes=budget)
+        keeps_aspect = fit.mode == "letterbox"
+        cache = ImageCache(samples, max(fit.size) * 3 // 2, budget, keeps_aspect=keeps_aspect)
         share = batch_size // num_shards
         self._maker = BatchMaker(cache, seed, first=number * share, share=share, fit=fit)
 
@@ -238,7 +244,7 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
     seed: int  # of the augmentation
     first: int  # position in each batch of the first image that is made here
     share: int  # number of images of each batch that are made here
-    fit: Fit  # channels and padding of the network input
+    fit: Fit  # channels and padding of the network input, and whether images are stretched to it
 
     def batch(self, job: BatchJob) -> TrainingBatch:
         images = np.empty((self.share, *job.size_hw, self.fit.channels), dtype=np.uint8)
@@ -259,7 +265,8 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
         """Draws the layout of each image of a batch and its source images."""
         for row, index in enumerate(job.indices.tolist()):
             generator = np.random.default_rng((self.seed, job.epoch, job.start + self.first + row))
-            layout = draw_layout(job.recipe, job.size_hw, generator)
+            is_stretched = self.fit.mode == "stretch"
+            layout = draw_layout(job.recipe, job.size_hw, generator, is_stretched=is_stretched)
             others = generator.integers(len(self.cache.samples), size=len(layout.tiles) - 1)
             yield _Draw(generator, layout, [index, *others.tolist()])
 
