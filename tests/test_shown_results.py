@@ -120,7 +120,7 @@ def test_texts_are_one_short_line(shown: Shown, tiny_hands: Path) -> None:
     assert repr(plan).startswith(f"<Plan: macs=60%; {plan.dense_params:,} to {plan.params:,} parameters, ")
     assert repr(dataset) == f"<Dataset: {tiny_hands}, {dataset.contents.layout}; train, val, test; 1 class>"
     assert repr(shown.compared[0]).startswith("<Compared: hand on onnxruntime, p50 ")
-    assert re.fullmatch(r"<SlimOutcome: slim against dense: .*; mine>", repr(shown.slim))
+    assert re.fullmatch(r"<SlimOutcome: .*slim against dense: .*; mine>", repr(shown.slim))
     report = seyolo.api.check_dataset(dataset, progress=False)
     assert re.fullmatch(rf"<Report: {tiny_hands}; train \d+ images, .*; 0 problems>", repr(report))
     texts: list[object] = [

@@ -6,10 +6,10 @@ Field names are the keys of the file.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from msgspec import Meta
 
@@ -26,9 +26,12 @@ from seyolo.json_files import (
     to_json,
 )
 
+Row = TypeVar("Row", bound=Mapping[str, object])
 TRAINED_STAGES = ("dense", "sparse", "finetuned")
 """Stages that train; each has a folder of its name in the run's folder."""
 RESULTS_FILE, START_FILE = "results.json", "start.json"
+EPOCH_0_FILE = "epoch-0.csv"
+"""AP of the weights that a training began with, where no epoch was better and they are the best."""
 STAGE_TITLES = {"finetuned": "slim", "int8": "slim int8"}
 """Names of stages in tables and charts that differ from those in files; the last stage is always slim."""
 SHOWN_FROM = 0.25
@@ -74,6 +77,16 @@ def best_by(row: Mapping[str, object]) -> str:
     """Names the figure that chooses the best epoch of a training, from a row of its results.csv."""
     splits = [name.removesuffix("_ap") for name in row if name.endswith("_ap")]
     return f"mean AP over {' and '.join(splits)}" if len(splits) > 1 else f"AP on {splits[0]}"
+
+
+def is_start(row: Mapping[str, object]) -> bool:
+    """Tells whether a row is that of `EPOCH_0_FILE`, before all rows of results.csv."""
+    return str(row.get("epoch")) == "0"
+
+
+def epochs_of(rows: Iterable[Row]) -> list[Row]:
+    """Returns the rows of trained epochs."""
+    return [row for row in rows if not is_start(row)]
 
 
 @dataclass(frozen=True)
@@ -162,6 +175,7 @@ class SlimResults:
     lead: Mapping[str, Difference] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)  # as JSON; `Plan.from_dict` reads it
     readiness: Readiness | None = None  # None where no channel with a BN scale was pruned
+    start_kept: bool = field(default=False, metadata=LEFT_OUT_EMPTY)  # no epoch of fine-tuning was better
     budget: tuple[str, ...] = ()
     seed: int | None = None
     data: str = ""

@@ -260,6 +260,11 @@ TUNED = (
     "Fine-tuning lowered AP on val from 0.339 to 0.180: pruned.safetensors is better; fewer epochs "
     "(--finetune-epochs), a smaller --lr or more images harm less."
 )
+KEPT = (
+    "No epoch of fine-tuning was better than its start: the pruned network, AP on val 0.339, is kept as "
+    "slim; fewer epochs (--finetune-epochs), a smaller --lr or more images harm less."
+)
+KEPT_OF_LITTLE = KEPT.partition(";")[0].replace("0.339", "0.100") + "."  # it needs more epochs, not fewer
 SPARSE = (
     "Sparsity training lowered AP of the given weights on val from 0.400 to 0.150: leave it out, "
     "--sparse-epochs 0."
@@ -271,6 +276,8 @@ SPARSE = (
     [
         (staged(0.4, 0.4, 0.339, 0.18), [TUNED]),
         (staged(0.4, 0.15, 0.339, 0.18), [SPARSE, TUNED]),
+        (replace(staged(0.4, 0.4, 0.339, 0.339), start_kept=True), [KEPT]),
+        (replace(staged(0.4, 0.4, 0.1, 0.1), start_kept=True), [KEPT_OF_LITTLE]),
         (staged(0.4, 0.15, 0.1, 0.2), [SPARSE]),
         (staged(0.4, 0.15, 0.1, 0.395), []),  # it recovers
         (staged(0.4, 0.21, 0.1, 0.2), []),  # not far

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from helpers.own_process import SOURCE
+from helpers.spot_detector import spot_detector, write_spots
 from helpers.worker import CONFIG, EVALUATION_BATCH, train_all
 from seyolo.checkpoint import read_checkpoint
 from seyolo.data.datasets import load_dataset
@@ -23,6 +24,7 @@ from seyolo.errors import UsageError
 from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.curves import detection_curves
 from seyolo.evaluation.evaluate import judged
+from seyolo.opening.network import save
 from seyolo.torchnet.build import from_checkpoint
 from seyolo.training.distributed import Team, run_on_leader
 from seyolo.training.loop import TrainResult
@@ -113,6 +115,19 @@ def test_processes_hold_the_same_weights_and_average(
     first, second = (json.loads((folder / f"process-{rank}.json").read_text()) for rank in range(2))
     assert len(first) > 100
     assert first == second
+
+
+def test_a_start_that_no_epoch_beats_is_kept_by_two(tmp_path: Path) -> None:
+    data, weights = write_spots(tmp_path / "spots", train=8, val=6), tmp_path / "spot.safetensors"
+    save(spot_detector(), weights)
+    options = "--epochs 2 --batch 4 --lr 10 --optimizer adamw --no-mosaic --name two".split()
+    line = ["-m", "seyolo", "train", "--data", data, "--weights", weights, *options]
+    done = start_two(*line, folder=tmp_path)
+    assert [process.returncode for process in done] == [0, 0], done
+    assert [process.stderr.count("train start: AP val 1.000") for process in done] == [1, 0]
+    best = read_checkpoint(tmp_path / "runs/train/two/best.safetensors").state
+    for name, value in read_checkpoint(weights).state.items():
+        assert np.array_equal(best[name], value), name
 
 
 def test_evaluation_in_shares_has_the_ap_of_one_process(together: Path, tiny_hands: Path) -> None:

@@ -47,12 +47,13 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
         folder = new.taken
     best = folder / BEST_FILE
     figures = {name: getattr(result, name) for name in ("best_ap", "best_epoch", "history")}
-    value = {"checkpoint": best, **figures}
-    row = next(row for row in result.history if row["epoch"] == result.best_epoch)
+    value = {"checkpoint": best, **figures, **({"start": result.start} if result.start else {})}
+    row = result.best_row
     verdict = train_verdict(row, read_start(folder))
     is_sparse = read_train_options(folder).sparsity is not None
     ap = f"{best_by(row)} {result.best_ap:.3f}{verdict.remark()}"
     # Sparsity is complete after the last epoch, so that is the one which is kept, better or not.
-    what = f"{ap} after the last epoch" if is_sparse else f"best {ap} in epoch {result.best_epoch}"
+    place = f"in epoch {result.best_epoch}" if result.best_epoch else "at the start, no epoch was better"
+    what = f"{ap} after the last epoch" if is_sparse else f"best {ap} {place}"
     said = f"{what}: {best}"
     show(value, Group(*verdict.lines(), said), json)

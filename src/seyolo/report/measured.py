@@ -74,7 +74,7 @@ def _trained(run: Run, record: TrainRecord) -> Measured:
 
 
 def best_row(record: TrainRecord) -> Mapping[str, str]:
-    """Returns the epoch whose network is the best checkpoint; after sparsity training that is the last."""
+    """Returns the epoch of the best checkpoint, 0 for the start; after sparsity training it is the last."""
     measured = [row for row in record.stages.get("train", []) if row.get("ap")]
     if not measured:
         return {}

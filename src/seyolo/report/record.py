@@ -22,7 +22,15 @@ from seyolo.options.slim import SlimOptions
 from seyolo.options.stored import TRAIN_FILE, migrated_slim, migrated_train
 from seyolo.progress import read_warnings
 from seyolo.pruning.planning.plan import Plan
-from seyolo.results import RESULTS_FILE, TRAINED_STAGES, RunStart, SlimResults, read_results, read_start
+from seyolo.results import (
+    EPOCH_0_FILE,
+    RESULTS_FILE,
+    TRAINED_STAGES,
+    RunStart,
+    SlimResults,
+    read_results,
+    read_start,
+)
 from seyolo.runs import BEST_FILE
 from seyolo.sizes import InputSize, input_text, size_hw
 
@@ -127,8 +135,8 @@ class _Environment:
 class RunRecord:
     """The files that runs of `slim` and `train` have in common.
 
-    `stages` are the rows of results.csv by training stage; `train` has one stage, called train. `scales` are
-    the rows of scales.csv, percentiles of |γ| by epoch of sparsity training.
+    `stages` are the results of `read_training` by training stage; `train` has one stage, called train.
+    `scales` are the rows of scales.csv, percentiles of |γ| by epoch of sparsity training.
     """
 
     folder: Path
@@ -199,7 +207,7 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
     if (folder / RESULTS_FILE).is_file():
         results = _comparable(folder / RESULTS_FILE)
         index = folder / EXAMPLES_FOLDER / EXAMPLES_INDEX
-        stages = {name: folder / name / "results.csv" for name in TRAINED_STAGES}
+        stages = {name: folder / name for name in TRAINED_STAGES}
         return SlimRecord(
             **_common(folder, stages, folder / "sparse" / "scales.csv"),
             config=_read_typed(folder / "config.json", _SlimSettings),
@@ -208,7 +216,7 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
             examples=_typed(index, _read_json(index), Examples),
         )
     if (folder / TRAIN_FILE).is_file():
-        stages = {"train": folder / "results.csv"}
+        stages = {"train": folder}
         config = migrated_train(_read_json(folder / TRAIN_FILE))
         _typed(folder / TRAIN_FILE, config, _TrainSettings)
         return TrainRecord(**_common(folder, stages, folder / "scales.csv"), config=config)
@@ -248,7 +256,7 @@ def _comparable(path: Path) -> SlimResults:
 def _common(folder: Path, stages: Mapping[str, Path], scales: Path) -> dict[str, Any]:
     """Reads the fields of `RunRecord` besides the options."""
     commands = folder / "commands.txt"
-    rows = {name: read_rows(path) for name, path in stages.items()}
+    rows = {name: read_training(path) for name, path in stages.items()}
     return {
         "folder": folder,
         "environment": _read_typed(folder / "environment.json", _Environment),
@@ -281,6 +289,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TrainingError(f"{path}: cannot be read as a table ({error})") from None
     return rows
+
+
+def read_training(folder: Path) -> list[dict[str, str]]:
+    """Reads results.csv of a training, behind the row of its start where no epoch was better."""
+    rows = read_rows(folder / "results.csv")
+    return [*read_rows(folder / EPOCH_0_FILE), *rows] if rows else []
 
 
 def _is_figure(text: object) -> bool:

@@ -132,13 +132,18 @@ def lowered_lines(results: SlimResults) -> Iterator[str]:
     lead = results.lead.get(split)
     least = max(MOST_LOST_AP, (lead.high - lead.low) / 2 if lead else 0.0)
     stages = ("dense", "sparse", "pruned", "finetuned")
+    advice = "fewer epochs (--finetune-epochs), a smaller --lr or more images harm less"
     dense, sparse, pruned, tuned = (ap.get(name, math.nan) for name in stages)
     if results.dense.epochs == 0 and sparse < dense / 2 and dense - ap[results.slim.stage] > least:
         change = f"AP of the given weights on {split} from {share_text(dense)} to {share_text(sparse)}"
         yield f"Sparsity training lowered {change}: leave it out, --sparse-epochs 0."
-    if pruned - tuned > least:
+    if results.start_kept:
+        kept = f"the pruned network, AP on {split} {share_text(tuned)}, is kept as slim"
+        has_learned = results.slim.metrics.get(split, SplitMetrics()).ap50 >= LEARNED_AP50
+        told = f"{kept}; {advice}" if has_learned else kept
+        yield f"No epoch of fine-tuning was better than its start: {told}."
+    elif pruned - tuned > least:
         change = f"AP on {split} from {share_text(pruned)} to {share_text(tuned)}"
-        advice = "fewer epochs (--finetune-epochs), a smaller --lr or more images harm less"
         yield f"Fine-tuning lowered {change}: pruned.safetensors is better; {advice}."
 
 

@@ -34,6 +34,7 @@ class TrainConfig(TrainingOptions):
     scales_rate: float = 1.0  # learning rate of batch-normalisation scales by that of kernels
     span: tuple[float, float] = (0.0, 1.0)  # part of the whole schedule that this run covers
     snapshot_epoch: int | None = None  # after it the averaged model is kept, see `snapshot`
+    start_counts: bool = False  # as a candidate for the best, except with sparsity
 
     def __post_init__(self) -> None:
         """Checks nothing: the options of the verb were checked, and a stage adds its number to the seed."""

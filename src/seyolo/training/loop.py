@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from seyolo.darknet.sections import Net
 from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
 from seyolo.data.tiles import training_samples
-from seyolo.errors import DataError, TrainingError
+from seyolo.errors import DataError, TrainingError, counted
 from seyolo.notebook import file_html, head_html, table_html
 from seyolo.progress import Advance, Figures, RunClock, TimeLeft, duration_text
 from seyolo.results import best_by
@@ -30,7 +30,7 @@ from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import ComputedByLeader, Team, current_team
 from seyolo.training.gpu import explained_memory_errors
-from seyolo.training.run_folder import Row, RunFolder, RunRecord, RunState, row_text
+from seyolo.training.run_folder import Row, RunFolder, RunRecord, RunState, row_text, scores_text
 from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
 from seyolo.training.step import TrainingStep
 from seyolo.training.trackers import Monitor, NoTracker, Tracker
@@ -43,22 +43,33 @@ STEPS_AGREED = 16  # after so many steps, several processes agree whether to wri
 
 @dataclass(frozen=True, repr=False)
 class TrainResult:
-    """Best averaged model, its score on the validation splits, and one row of figures per epoch."""
+    """Best averaged model, its score on the validation splits, and one row of figures per epoch.
+
+    `start` are the figures of the weights that the run began with, where they count; `best_epoch` is 0 where
+    no epoch was better.
+    """
 
     model: DarknetModel
     best_ap: float
     best_epoch: int
     history: list[Row]
     folder: Path
+    start: Row = field(default_factory=dict)
+
+    @property
+    def best_row(self) -> Row:
+        """The figures of the best model."""
+        return next(row for row in (self.start, *self.history) if row.get("epoch") == self.best_epoch)
 
     def __repr__(self) -> str:
-        row = self.history[self.best_epoch - 1]
-        best = f"{best_by(row)} {self.best_ap:.3f} in epoch {self.best_epoch} of {len(self.history)}"
-        return f"<TrainResult: {best}; {self.folder}>"
+        epochs = len(self.history)
+        place = f"in epoch {self.best_epoch} of {epochs}"
+        place = place if self.best_epoch else f"at the start, no better in {counted(epochs, 'epoch')}"
+        return f"<TrainResult: {best_by(self.best_row)} {self.best_ap:.3f} {place}; {self.folder}>"
 
     def _repr_html_(self) -> str:
         """Returns the figures of the best epoch, curves and detections, for notebooks."""
-        row = next(row for row in self.history if row["epoch"] == self.best_epoch)
+        row = self.best_row
         figures = {name: f"{value:.3f}" for name, value in row.items() if name.endswith(("ap", "ap50"))}
         names = ("curves.png", "val_predictions.jpg")
         images = [file_html(self.folder / name, name) for name in names]
@@ -79,7 +90,8 @@ def train(
 ) -> TrainResult:
     """Trains `model` on the `train` split; the other processes of the team train with it.
 
-    Files are written after every epoch, see `run_folder`, and the state every few minutes inside one.
+    Files are written after every epoch, see `run_folder`, and the state every few minutes inside one. With
+    `config.start_counts` the best is `model` itself, where it finds something and no epoch is better.
 
     Args:
         model: starting point, trained in place; the result is its average.
@@ -112,7 +124,7 @@ def train(
         run.train()
     best = from_checkpoint(read_checkpoint(folder / BEST_FILE))
     record = run.record
-    return TrainResult(best, record.best_ap, record.best_epoch, record.history, folder)
+    return TrainResult(best, record.best_ap, record.best_epoch, record.history, folder, record.start)
 
 
 def _help_train(  # noqa: PLR0917 (sent between processes by position)
@@ -195,6 +207,7 @@ class _Run:
         self.step.wrap()
         title, total = self.monitor.title, len(self.loader) * self.config.epochs
         with tried_kernels(), closing(self.loader), self.monitor.progress.task(title, total) as self._advance:
+            self._evaluate_start()
             done = len(self.loader) * self.record.epoch + self.record.step
             self._tell(self.record.epoch, self.record.step, done)
             for epoch in range(self.record.epoch, self.config.epochs):
@@ -202,6 +215,23 @@ class _Run:
                     break
                 with explained_memory_errors(self.config, self.team):
                     self._train_epoch(epoch)
+
+    def _evaluate_start(self) -> None:
+        """Evaluates the weights that the run begins with, where they count and nothing was trained yet."""
+        record, averaged = self.record, self.step.average.model
+        counts = self.config.start_counts and self.step.sparsity is None
+        if not counts or record.epoch or record.step:
+            return
+        with explained_memory_errors(self.config, self.team):
+            scores = self.validation.evaluate(averaged)
+        if self.team.is_leader:
+            record.begin(scores)
+            self.tracker.figures(0, record.start)
+            text = ", ".join(scores_text(record.start))
+            self.monitor.progress.message(f"{self.monitor.title} start: {text}")
+            if record.best_epoch == 0:
+                record.curves = dict(self.validation.curves)
+                self.folder.publish_start(averaged, record)
 
     def _tell(self, epoch: int, step: int, count: int = 1) -> None:
         """Tells how far the run is after a step of an epoch (from 0): `count` steps further."""
@@ -297,7 +327,8 @@ class _Run:
         return self.team.broadcast("ap" in row and waited >= patience and self.record.epoch >= kept)
 
     def _stalled_text(self) -> str:
-        best = f"the best {best_by(self.record.history[-1])} is that of epoch {self.record.best_epoch}"
+        of = f"epoch {self.record.best_epoch}" if self.record.best_epoch else "the start"
+        best = f"the best {best_by(self.record.history[-1])} is that of {of}"
         return f"{self.monitor.title} stops after epoch {self.record.epoch} (--patience): {best}"
 
     def _evaluation_due(self, epoch: int) -> bool:

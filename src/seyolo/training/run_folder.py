@@ -1,7 +1,8 @@
 """Folder of a training run: settings, environment, commands, figures, models, and the state to resume it.
 
 `best.safetensors` (highest AP on the validation splits) and `last.safetensors` hold averaged models,
-`curves.json` precision and recall of the best one, `scales.csv` the percentiles of |γ| in sparsity training.
+`curves.json` precision and recall of the best one, `scales.csv` the percentiles of |γ| in sparsity training,
+`epoch-0.csv` AP of the weights that the run began with while no epoch is better.
 
 The state is written first, and all of these files can be made from it again, so that a run may stop anywhere.
 It names its tensors `group/name`; record and network are JSON in its metadata. Nothing is pickled. The state
@@ -28,11 +29,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from seyolo.checkpoint import damage, read_checkpoint, write_checkpoint, write_tensors
+from seyolo.checkpoint import Checkpoint, damage, read_checkpoint, write_checkpoint, write_tensors
 from seyolo.darknet.cfg import parse_stored_cfg, stored_cfg
 from seyolo.errors import ModelError, TrainingError, counted
 from seyolo.files import replacing, write_json, write_text
-from seyolo.json_files import from_json, parse_json, read_json, to_json
+from seyolo.json_files import LEFT_OUT_EMPTY, from_json, parse_json, read_json, to_json
+from seyolo.results import EPOCH_0_FILE
 from seyolo.runs import BEST_FILE, STATE_FILE
 from seyolo.runtime.choice import installed_version
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
@@ -59,19 +61,26 @@ class RunRecord:
     epoch: int = 0  # number of finished epochs
     updates: int = 0  # of the averaged model
     best_ap: float = -1.0
-    best_epoch: int = -1  # from 1; the epoch in `best.safetensors`
+    best_epoch: int = -1  # the epoch in `best.safetensors`, from 1; 0 for the start
     history: list[Row] = field(default_factory=list)  # rows of `results.csv`
     scales: list[Row] = field(default_factory=list)  # rows of `scales.csv`, in sparsity training only
     curves: dict[str, Any] = field(default_factory=dict)  # of the best epoch, by split
     step: int = 0  # number of finished steps of the epoch that is not finished
     seconds: float = 0.0  # that these steps took
     stopped: bool = False  # before the planned epochs, see `TrainingOptions.patience`
+    start: Row = field(default_factory=dict, metadata=LEFT_OUT_EMPTY)  # AP of the weights it began with
 
     @property
     def place(self) -> str:
         """Returns how far the run is, in words."""
         step = f", step {self.step}" if self.step else ""
         return f"epoch {self.epoch + bool(self.step)} of {self.epochs}{step}"
+
+    def begin(self, scores: Row) -> None:
+        """Makes the weights that the run begins with the best so far, unless they find nothing."""
+        self.start = {"epoch": 0, **scores}
+        if scores["ap"] > 0:
+            self.best_ap, self.best_epoch = scores["ap"], 0
 
     def add(self, row: Row, *, replaces_best: bool) -> None:
         """Appends the row of an epoch; with `replaces_best` an evaluated epoch always becomes the best."""
@@ -113,16 +122,20 @@ class RunState:
         return model
 
 
-def row_text(row: Row, epochs: int) -> str:
-    """Returns an epoch's row as a progress line."""
-    losses = [f"{key} {row[key]:.3f}" for key in ("box", "objectness", "distillation") if key in row]
-    scores = [
+def scores_text(row: Row) -> list[str]:
+    """Returns AP and AP@0.5 on each split of a row."""
+    return [
         f"{title} {key.removesuffix(ending)} {row[key]:.3f}"
         for key in row
         for ending, title in (("_ap", "AP"), ("_ap50", "AP@0.5"))
         if key.endswith(ending)
     ]
-    figures = ", ".join(losses + scores)
+
+
+def row_text(row: Row, epochs: int) -> str:
+    """Returns an epoch's row as a progress line."""
+    losses = [f"{key} {row[key]:.3f}" for key in ("box", "objectness", "distillation") if key in row]
+    figures = ", ".join(losses + scores_text(row))
     return f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} images/s, {figures}"
 
 
@@ -143,6 +156,7 @@ class RunFolder:
         """Makes the folder of a new run and writes its settings and environment."""
         self.path.mkdir(parents=True, exist_ok=True)
         values = asdict(self.config)
+        del values["start_counts"]  # follows from the weights
         if distillation is not None:
             values["distillation"] = {"teacher": distillation.source, "weight": distillation.weight}
         write_json(self.path / "config.json", values)
@@ -162,12 +176,21 @@ class RunFolder:
         if record.epoch == self.config.snapshot_epoch:
             write_checkpoint(snapshot(self.path, record.epoch), averaged)
         if record.epoch == record.best_epoch:
-            write_checkpoint(self.path / BEST_FILE, averaged)
-            if record.curves:
-                write_json(self.path / CURVES_FILE, {self.title: record.curves})
+            self._publish_best(averaged, record)
+            (self.path / EPOCH_0_FILE).unlink(missing_ok=True)
         if record.scales:
             write_rows(self.path / SCALES_FILE, record.scales)
         write_rows(self.path / RESULTS_FILE, record.history)
+
+    def publish_start(self, model: DarknetModel, record: RunRecord) -> None:
+        """Writes the weights that the run begins with as the best so far, and their AP."""
+        self._publish_best(to_checkpoint(model), record)
+        write_rows(self.path / EPOCH_0_FILE, [record.start])
+
+    def _publish_best(self, model: Checkpoint, record: RunRecord) -> None:
+        write_checkpoint(self.path / BEST_FILE, model)
+        if record.curves:
+            write_json(self.path / CURVES_FILE, {self.title: record.curves})
 
     def is_published(self, record: RunRecord) -> bool:
         """Tells whether `publish` was finished for this state, and its models are whole."""
@@ -190,7 +213,8 @@ class RunFolder:
             record.best_ap = record.history[-1]["ap"] if is_evaluated else -1.0
             record.best_epoch = record.epoch if is_evaluated else -1
             record.curves = {}
-            (self.path / CURVES_FILE).unlink(missing_ok=True)
+            for name in (CURVES_FILE, EPOCH_0_FILE):
+                (self.path / name).unlink(missing_ok=True)
             heir = f"the model of epoch {record.epoch}" if is_evaluated else "the best model from here on"
             warnings.warn(f"{error}. It is lost: {heir} takes its place", stacklevel=4)
 

@@ -41,7 +41,8 @@ EVALUATION_SHARE = 0.6
 def training_seconds(config: TrainConfig, dataset: Dataset, step_s: float) -> float:
     """Estimates the seconds of a training with its evaluations on val, where a step takes `step_s`."""
     num_images = sum(len(dataset.split(name)) for name in validation_splits(dataset))
-    evaluated = min(config.epochs, config.evaluations) * num_images
+    at_start = config.start_counts and config.epochs > 0
+    evaluated = (at_start + min(config.epochs, config.evaluations)) * num_images
     steps = config.epochs * -(-len(training_samples(dataset)) // config.batch)
     return step_s * (steps + EVALUATION_SHARE * evaluated / config.batch)
 

@@ -23,7 +23,7 @@ from seyolo.report.record import write_curves
 from seyolo.report.tables.classes import slim_classes
 from seyolo.report.tables.files import markdown
 from seyolo.report.tables.slim import controls_markdown, markdown_table
-from seyolo.results import RESULTS_FILE, SlimResults, StageResult, read_readiness
+from seyolo.results import EPOCH_0_FILE, RESULTS_FILE, SlimResults, StageResult, read_readiness
 from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_INT8, SLIM_ONNX
 from seyolo.runtime.benchmark import Timing, benchmark
 from seyolo.runtime.choice import open_backend
@@ -61,6 +61,7 @@ def slim_results(
         lead=ap_lead(judgements[slim], judgements[dense], num_classes),
         plan=json.loads(plan.to_json()),
         readiness=read_readiness(run.folder / "readiness.json"),
+        start_kept=(run.folder / "finetuned" / EPOCH_0_FILE).exists(),
         budget=run.config.budget,
         seed=run.config.seed,
         data=str(run.config.data),

@@ -46,6 +46,7 @@ def stage_config(options: SlimOptions, stage: str) -> TrainConfig:
         span=(0.0, 1.0) if stage == "dense" else _span(options, stage),
         snapshot_epoch=options.branch() if stage == "dense" and options.is_early() else None,
         freeze=options.freeze if stage == "dense" else 0,
+        start_counts=stage == "finetuned",
         seed=options.seed + list(options.stage_epochs()).index(stage),
     )
 

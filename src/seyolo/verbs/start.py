@@ -151,6 +151,13 @@ def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> D
     return model
 
 
+def is_trained(options: Options, model: DarknetModel) -> bool:
+    """Tells whether all weights of the `model_to_train` are given ones, detection layers included."""
+    transfer = model.provenance.get("transfer")
+    is_given = options.weights is not None or is_checkpoint(options.model)
+    return is_given and not (isinstance(transfer, dict) and transfer.get("random"))
+
+
 def _check_freeze(num_layers: int, model: DarknetModel, is_trained: bool) -> None:
     """Refuses to freeze more layers than lie in front of a detection layer, and random ones."""
     first = detection_layers(model.network)[0]

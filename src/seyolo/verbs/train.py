@@ -26,6 +26,7 @@ from seyolo.progress import Keeping, Progress, RunClock, kept_warnings, shown_pr
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.bn_scales import SCALES_FIGURE
 from seyolo.report.figures.train_run import write_batch, write_train_figures
+from seyolo.report.record import read_training
 from seyolo.runs import NewRun, new_run, resumed_run
 from seyolo.runtime.shipped import CHECKPOINT, is_checkpoint
 from seyolo.sizes import USUAL_SIZE
@@ -45,7 +46,15 @@ from seyolo.verbs.announce import Place, announce_task, announce_time, run_start
 from seyolo.verbs.effort import with_effort
 from seyolo.verbs.readiness import scales_of_training
 from seyolo.verbs.stages import TEACHER_SHARE
-from seyolo.verbs.start import check_classes, check_data, check_machine, model_to_train, open_data, with_model
+from seyolo.verbs.start import (
+    check_classes,
+    check_data,
+    check_machine,
+    is_trained,
+    model_to_train,
+    open_data,
+    with_model,
+)
 
 DEFAULT_DISTILL = 1.0
 FIGURES_S = 2.6  # beside other work; 0.9 s of processor time
@@ -64,6 +73,7 @@ def train(
 ) -> TrainResult:
     """Trains a detector on a data set's `train` split and keeps the checkpoint that is best on `val`.
 
+    Given weights of the same classes stay the best where no epoch is better.
     In a program that `torchrun` starts several times, all of them train together and get the result.
 
     Args:
@@ -160,7 +170,7 @@ def _train(
             monitor=Monitor(run.progress, tracker, clock=clock, settings=to_json(options)),
         )
         samples = [sample for split in run.validation for sample in run.dataset.split(split)]
-        write_train_figures(folder, result.model, samples, run.config.size_hw, result.history)
+        write_train_figures(folder, result.model, samples, run.config.size_hw, read_training(folder))
         if options.sparsity is not None:
             tell(progress, scales_of_training(result.model, folder / SCALES_FIGURE))
         return result
@@ -188,8 +198,11 @@ class _Run:
         if self.state is not None:
             model = self.state.model(self.folder)
             check_classes(self.folder, model.names, self.dataset)
+            self.config = replace(self.config, start_counts=bool(self.state.record.start))
             return model
         model = model_to_train(self.options, self.dataset, self.config)
+        counts = self.options.sparsity is None and is_trained(self.options, model)
+        self.config = replace(self.config, start_counts=counts)
         if distillation is not None:
             check_teacher(model, distillation)
         mode = model.network.net.letterbox_mode

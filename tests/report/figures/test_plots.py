@@ -21,7 +21,7 @@ from seyolo.pruning.groups.groups import find_groups
 from seyolo.report.figures import bn_scales, channels, curves
 from seyolo.report.figures.bn_scales import plot_scales
 from seyolo.report.figures.channels import plot_channels
-from seyolo.report.figures.curves import plot_training_curves, training_curves_figure
+from seyolo.report.figures.curves import epochs_figure, plot_training_curves, training_curves_figure
 from seyolo.report.figures.samples import GAP_PX, LABEL_PX, plot_samples
 from seyolo.report.figures.style import FAINT, INK, SPLITS, save
 
@@ -113,6 +113,24 @@ def test_the_name_of_a_curve_of_ap_gives_the_best_beside_the_last() -> None:
     ]
     _, lower = training_curves_figure({"finetuned": rows}).axes
     assert {"val 0.303, best 0.409", "test 0.500"} <= {text.get_text() for text in lower.texts}
+
+
+def test_a_start_that_is_kept_stands_before_the_first_epoch() -> None:
+    dense = [{"epoch": "1", "box": "2", "val_ap": "0.5"}]
+    rows = [{"epoch": "0", "val_ap": "0.4"}] + [
+        {"epoch": str(number), "box": "1.0", "objectness": "0", "classes": "0", "val_ap": ap}
+        for number, ap in ((1, ""), (2, "0.303"))
+    ]
+    upper, lower = training_curves_figure({"dense": dense, "finetuned": rows}).axes
+    scores = [line.get_xydata().tolist() for line in lower.lines if line.get_color() == SPLITS[0]]
+    assert scores == [[[1, 0.5]], [[1.5, 0.4], [3, 0.303]]]  # 1.5 is where the stages meet
+    assert "val 0.303, start 0.400" in {text.get_text() for text in lower.texts}
+    losses = [line.get_xdata().tolist() for line in upper.lines if line.get_color() == INK]
+    assert losses[-1] == [2, 3]
+    assert lower.get_xlim() == (0.5, 3.5)
+    (axes,) = epochs_figure({"one": rows, "other": rows[1:]}, "val").axes
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[0.5, 2], [2]]
+    assert axes.get_xlim() == (0.5, 2.5)
 
 
 def test_curves_run_on_from_stage_to_stage(tmp_path: Path, figures: list[Figure]) -> None:

@@ -236,6 +236,20 @@ def test_a_sparse_training_keeps_its_last_epoch(train_run: Path, tmp_path: Path)
     assert "the best is epoch 1: AP 0.700 on val" in both.text
 
 
+def test_a_start_that_no_epoch_beats_is_named_as_the_best(train_run: Path, tmp_path: Path) -> None:
+    (train_run / "epoch-0.csv").write_text("epoch,val_ap,val_ap50,ap\n0,0.8,0.9,0.8\n")
+    page = Page(write_report([train_run]))
+    check_page(page)
+    assert "the best is the start, by AP on val; none of 3 epochs was better." in page.text
+    assert "AP 0.800 on val" in page.text
+    assert "val 0.650, start 0.800" in page.source
+    other = shutil.copytree(train_run, tmp_path / "other")
+    (other / "epoch-0.csv").unlink()
+    both = Page(write_report([train_run, other], tmp_path / "both.html"))
+    assert "trained for 3 epochs, the best is its start: AP 0.800 on val" in both.text
+    assert "trained for 3 epochs, the best is epoch 1: AP 0.700 on val" in both.text
+
+
 def test_a_slim_network_worse_than_the_pruned_one_is_said_first(slim_run: Path) -> None:
     path = slim_run / "results.json"
     value = json.loads(path.read_text())

@@ -28,7 +28,7 @@ from seyolo.report.figures.style import (
     save,
     style,
 )
-from seyolo.results import STAGE_TITLES
+from seyolo.results import STAGE_TITLES, epochs_of, is_start
 
 LOSS_COLUMNS = ("box", "objectness", "classes")
 
@@ -47,7 +47,7 @@ def training_curves_figure(stages: Mapping[str, Sequence[Row]]) -> Figure:
     The loss is the sum of the columns `box`, `objectness` and `classes` of each stage's `results.csv`; every
     column whose name ends in `_ap` becomes a line, named with its last and its best AP of the last stage.
     """
-    starts = [0, *np.cumsum([len(rows) for rows in stages.values()]).tolist()]
+    starts = [0, *np.cumsum([len(epochs_of(rows)) for rows in stages.values()]).tolist()]
     figure = new_figure(8.6, 5.2, "Training loss and validation AP")
     upper, lower = figure.subplots(2, 1, sharex=True)
     for axes in (upper, lower):
@@ -64,7 +64,7 @@ def training_curves_figure(stages: Mapping[str, Sequence[Row]]) -> Figure:
 
 
 def _draw_loss(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequence[int]) -> None:
-    for rows, start in zip(stages.values(), starts, strict=False):
+    for rows, start in zip(map(epochs_of, stages.values()), starts, strict=False):
         parts = [[_number(row.get(column)) for row in rows] for column in LOSS_COLUMNS]
         epochs, marker = start + 1 + np.arange(len(rows)), "o" if len(rows) < 3 else ""
         axes.plot(epochs, np.sum(parts, axis=0), color=INK, linewidth=1.6, marker=marker)
@@ -82,10 +82,11 @@ def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequen
             scores = np.array([_number(row.get(column)) for row in rows])
             measured = np.flatnonzero(np.isfinite(scores))
             if len(measured):
-                x, y = start + 1 + measured, scores[measured]
+                x, y = start + _places(rows)[measured], scores[measured]
                 axes.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=3)
                 shown += y.tolist()
-                best = f", best {y.max():.3f}" if y.max() > y[-1] else ""
+                word = "start" if is_start(rows[measured[y.argmax()]]) else "best"
+                best = f", {word} {y.max():.3f}" if y.max() > y[-1] else ""
                 ends[column] = float(y[-1]), f"{column.removesuffix('_ap')} {y[-1]:.3f}{best}", colour
     fit_scores(axes, shown)
     name_ends(axes, list(ends.values()))
@@ -97,17 +98,24 @@ def epochs_figure(lines: Mapping[str, Sequence[Row]], split: str) -> Figure:
     ends: list[tuple[float, str, str]] = []
     shown: list[float] = []
     for (name, rows), colour in zip(lines.items(), cycle(SERIES), strict=False):
-        pairs = [(index, _number(row.get(f"{split}_ap"))) for index, row in enumerate(rows, 1)]
+        scores = (_number(row.get(f"{split}_ap")) for row in rows)
+        pairs = list(zip(_places(rows).tolist(), scores, strict=True))
         if measured := [pair for pair in pairs if math.isfinite(pair[1])]:
             x, y = zip(*measured, strict=True)
             axes.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=3)
             shown += y
             ends.append((y[-1], name, colour))
-    axes.set(xlim=(0.5, max(map(len, lines.values())) + 0.5), xlabel="epoch")
+    most = max(len(epochs_of(rows)) for rows in lines.values())
+    axes.set(xlim=(0.5, most + 0.5), xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     fit_scores(axes, shown)
     name_ends(axes, ends)
     return figure
+
+
+def _places(rows: Sequence[Row]) -> np.ndarray:
+    """Returns the places of rows on the axis of epochs; the start is at the edge before the first."""
+    return np.maximum(np.arange(len(rows)) + 1 - sum(map(is_start, rows)), 0.5)
 
 
 def _number(value: object) -> float:

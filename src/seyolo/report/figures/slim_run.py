@@ -46,8 +46,8 @@ from seyolo.report.record import (
     Miss,
     MistakeCounts,
     SamplePair,
-    read_rows,
     read_scales,
+    read_training,
 )
 from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.results import SHOWN_FROM, TRAINED_STAGES
@@ -72,7 +72,7 @@ def write_slim_figures(
     """
     rows = channel_rows(models["sparse"].network, plan.widths)
     plot_channels(*rows, folder / "channels.png", prunable_part(models["sparse"].network, plan))
-    stages = ((stage, read_rows(folder / stage / "results.csv")) for stage in TRAINED_STAGES)
+    stages = ((stage, read_training(folder / stage)) for stage in TRAINED_STAGES)
     if curves := {stage: rows for stage, rows in stages if rows}:
         plot_training_curves(curves, folder / "curves.png")
     plot_scales(_bn_scales(models["dense"]), _bn_scales(models["sparse"]), folder / "scales.png")

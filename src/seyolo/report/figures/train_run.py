@@ -86,7 +86,7 @@ def write_train_figures(
         model: the best one.
         samples: labelled validation images, of which up to 16 are taken evenly.
         size_hw: height and width of the input in pixels.
-        history: one row per epoch, as in `results.csv`.
+        history: one row per epoch, as in `results.csv`, or behind the start, see `read_training`.
     """
     plot_training_curves({"train": history}, folder / "curves.png")
     for curves in read_curves(folder).values():

@@ -23,7 +23,7 @@ from seyolo.report.tables.networks import group_rows, splits_of
 from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.report.text import MISSING, count_text, latency_text, share_text
 from seyolo.report.verdict import slim_verdict, too_few
-from seyolo.results import STAGE_TITLES
+from seyolo.results import STAGE_TITLES, epochs_of, is_start
 from seyolo.sizes import input_text
 
 MAX_GROUPS = 12
@@ -65,12 +65,13 @@ def _run(run: Run, out: Path) -> dict[str, str]:
         text = gain_of(record.results, slim_verdict(record.results, record.start)).headline()
     else:
         best, split = best_row(record), next(iter(splits_of([run])), "")
-        text = f"trained for {counted(len(record.stages.get('train', [])), 'epoch')}"
+        text = f"trained for {counted(len(epochs_of(record.stages.get('train', []))), 'epoch')}"
         if split:
             ap = share_text(float(best[f"{split}_ap"]))
             few = too_few(split, record.start)
             told = f" ({few}: too few to tell)" if few else ""
-            kept = f"the best is epoch {best['epoch']}" if record.kept == "best" else "the last is kept"
+            kept = "its start" if is_start(best) else f"epoch {best['epoch']}"
+            kept = f"the best is {kept}" if record.kept == "best" else "the last is kept"
             text += f"{' with sparsity' if record.scales else ''}, {kept}: AP {ap} on {split}{told}"
     link = Path(os.path.relpath(page, out)).as_posix() if page.exists() else ""
     return {"name": run.name, "text": text, "link": link}

@@ -27,7 +27,7 @@ from seyolo.report.text import (
     speed_text,
 )
 from seyolo.report.verdict import Verdict, slim_verdict
-from seyolo.results import STAGE_TITLES, SlimResults
+from seyolo.results import STAGE_TITLES, SlimResults, epochs_of
 from seyolo.runs import BEST_FILE
 
 TOO_FEW = "too few to tell"
@@ -60,7 +60,7 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
     sections = {**sections_context(record, gain, dense.network), "classes": classes}
     not_written = [(name, text) for name, text in results.artefacts.items() if text != "written"]
     epochs = ", ".join(
-        f"{STAGE_TITLES.get(name, name)} {counted(len(rows), 'epoch')}"
+        f"{STAGE_TITLES.get(name, name)} {counted(len(epochs_of(rows)), 'epoch')}"
         for name, rows in record.stages.items()
     )
     return {

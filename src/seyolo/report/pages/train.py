@@ -26,7 +26,7 @@ from seyolo.report.tables.classes import ByClass
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
 from seyolo.report.verdict import train_verdict
-from seyolo.results import SHOWN_FROM, best_by
+from seyolo.results import SHOWN_FROM, best_by, epochs_of, is_start
 from seyolo.runs import BEST_FILE
 
 IMAGES = {
@@ -40,7 +40,7 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
     best = best_row(record)
     scores = {name.removesuffix("_ap"): best[name] for name in best if name.endswith("_ap") and best[name]}
     measured = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
-    epochs = len(record.stages.get("train", []))
+    epochs = len(epochs_of(record.stages.get("train", [])))
     network, path = [], record.folder / BEST_FILE
     names: Sequence[str] = ("", "")
     if path.exists():
@@ -84,6 +84,8 @@ def _chosen(record: TrainRecord, epochs: int, row: Mapping[str, str]) -> str:
         why = "sparsity is complete only there, so the last epoch is kept, better or not"
         return f"{record.model}: the last of {of} is epoch {epoch}; {why}."
     by = f", by {best_by(row)}" if any(row[name] for name in row if name.endswith("_ap")) else ""
+    if is_start(row):
+        return f"{record.model}: the best is the start{by}; none of {of} was better."
     return f"{record.model}: the best of {of} is epoch {epoch}{by}."
 
 
