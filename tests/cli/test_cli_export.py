@@ -49,6 +49,10 @@ def test_int8_says_what_it_costs(run: Run, finder: Path, spots: Path, tmp_path: 
     assert scores["float32"] > 0.9
     assert scores["int8"] == pytest.approx(scores["float32"], abs=0.02)
     assert f"{scores['int8']:.3f}" in outcome.out
+    assert [row["precision"] for row in value["rows"]] == ["int8"]
+    assert json.loads(run("info", "a.onnx", "--json", "-").out)["int8"] is True
+    assert run("export", finder, "b.onnx", "--half").code == 0
+    assert json.loads(run("info", "b.onnx", "--json", "-").out)["int8"] is False
     measured = json.loads(run("val", "a.onnx", "--data", spots, "--split", "val", "--json", "-").out)
     assert measured["metrics"]["val"]["ap"] == scores["int8"]
 
