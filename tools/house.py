@@ -21,7 +21,7 @@ from itertools import permutations
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-MOST_LINES = 49_230
+MOST_LINES = 49_290
 MOST_PARAMETERS = 8
 MOST_FUNCTION_LINES = 40
 

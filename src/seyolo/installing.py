@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from importlib import import_module, metadata
+from traceback import walk_tb
 from typing import Any
 
 from seyolo.errors import BackendError
 
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "matplotlib", "jinja2")
+PAGE_PACKAGES = "matplotlib jinja2 faster-coco-eval scipy"  # all that `data view` needs, without PyTorch
 
 
 def pip_install(what: str) -> str:
@@ -29,7 +31,10 @@ def missing(error: ModuleNotFoundError) -> str | None:
     package = (error.name or "").partition(".")[0]
     if package not in TRAIN_PACKAGES:
         return None
-    return f"this needs {package}, which is not installed; get it with: {pip_install('seyolo[train]')}"
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    is_page = any(frame.f_globals.get("__name__", "").endswith(".data_view") for frame in frames)
+    advice = pip_install(PAGE_PACKAGES if is_page else "seyolo[train]")
+    return f"this needs {package}, which is not installed; get it with: {advice}"
 
 
 def needed_package(name: str, requirement: str = "") -> Any:

@@ -18,6 +18,7 @@ from seyolo.errors import ExportError
 from seyolo.exporting import litert_graph
 from seyolo.exporting.formats import FORMATS
 from seyolo.installing import pip_install
+from seyolo.verbs import export as export_verb
 from seyolo.verbs.export_rows import ExportedRow
 
 
@@ -48,6 +49,10 @@ def test_int8_says_what_it_costs(run: Run, finder: Path, spots: Path, tmp_path: 
     assert scores["float32"] > 0.9
     assert scores["int8"] == pytest.approx(scores["float32"], abs=0.02)
     assert f"{scores['int8']:.3f}" in outcome.out
+    assert [row["precision"] for row in value["rows"]] == ["int8"]
+    assert json.loads(run("info", "a.onnx", "--json", "-").out)["int8"] is True
+    assert run("export", finder, "b.onnx", "--half").code == 0
+    assert json.loads(run("info", "b.onnx", "--json", "-").out)["int8"] is False
     measured = json.loads(run("val", "a.onnx", "--data", spots, "--split", "val", "--json", "-").out)
     assert measured["metrics"]["val"]["ap"] == scores["int8"]
 
@@ -240,15 +245,16 @@ def test_a_format_that_refuses_leaves_the_others(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
 
 
+def must_not_run(*_: object) -> None:
+    raise AssertionError("nothing is to be computed or written")
+
+
 def test_networks_that_a_format_cannot_hold_are_refused_before_any_file_is_written(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(*_: object) -> None:
-        raise AssertionError("nothing is to be written")
-
     model = tmp_path.parent / "cbam.safetensors"
     seyolo.save(seyolo.load("cbam-yolov3-tiny@0.125", num_classes=1), model)
-    monkeypatch.setitem(FORMATS, ".onnx", replace(FORMATS[".onnx"], write=write))
+    monkeypatch.setitem(FORMATS, ".onnx", replace(FORMATS[".onnx"], write=must_not_run))
     refused = " has no form in Darknet's files; export the network to ONNX; nothing was written"
     outcome = run("export", model, "a.onnx", "a.cfg")
     assert_refused(outcome, f"a.cfg: the attached CBAM gate at layer 21{refused}")
@@ -260,13 +266,30 @@ def test_networks_that_a_format_cannot_hold_are_refused_before_any_file_is_writt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_few_images_for_int8_are_refused_before_any_file_is_written(
-    run: Run, finder: Path, tmp_path: Path
+@pytest.mark.parametrize("files", [["a.onnx"], ["a.cfg", "a.onnx"]])
+def test_too_few_images_for_int8_are_refused_before_anything_is_computed(
+    run: Run, finder: Path, tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = write_spots(tmp_path / "data", train=5)
-    outcome = run("export", finder, "a.cfg", "a.onnx", "--int8", "--data", data)
+    monkeypatch.setattr(export_verb, "evaluate", must_not_run)
+    data = write_spots(tmp_path / "data", train=5, val=4)
+    outcome = run("export", finder, *files, "--int8", "--data", data)
     assert_refused(outcome, "int8 needs images to measure on, 8 at least and better a hundred; got 5")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("files", [["a.onnx"], ["a.cfg", "a.onnx"]])
+def test_int8_that_opencv_5_computes_wrongly_is_refused_before_anything_is_computed(
+    run: Run, spots: Path, tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("evaluate", "int8_images"):
+        monkeypatch.setattr(export_verb, name, must_not_run)
+    model = tmp_path / "tiny.safetensors"
+    seyolo.save(seyolo.load("yolov3-tiny@0.125", num_classes=1), model)
+    line = ["export", model, *files, "--int8", "--for", "opencv5", "--size", 320, "--data", spots]
+    assert_refused(
+        run(*line), "a.onnx: OpenCV 5 fails in int8 where a pool halves a map", "a multiple of 128"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.safetensors"]
 
 
 def test_missing_packages_of_several_files_are_named_before_any_is_written(

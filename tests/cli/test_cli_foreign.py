@@ -9,8 +9,9 @@ import pytest
 
 from helpers.running import Run, assert_refused
 from seyolo.cli import make_app
-from seyolo.commands.foreign import EXPORTS_WITH
+from seyolo.commands.foreign import EXPORTS_WITH, INSIDE
 from seyolo.exporting.formats import FORMATS
+from seyolo.exporting.onnx import USUAL_THRESHOLDS
 
 ULTRALYTICS = {
     "predict model=best.onnx source=bus.jpg conf=0.5": "detect best.onnx bus.jpg --confidence 0.5",
@@ -105,8 +106,12 @@ DARKNET = {
     "darknet detector demo coco.data a.cfg a.weights test.mp4 -out_filename res.avi": (
         "detect a.cfg test.mp4 --weights a.weights --out res --iou 0.45"
     ),
-    "detect a.cfg dog.jpg -ext_output": "detect a.cfg dog.jpg",
-    "detect a.cfg dog.jpg -letter_box": "detect a.cfg dog.jpg",
+    "detect a.cfg dog.jpg -ext_output": "detect a.cfg dog.jpg --iou 0.45",
+    "detect a.cfg a.weights dog.jpg -thresh 0.3": (
+        "detect a.cfg dog.jpg --confidence 0.3 --weights a.weights --iou 0.45"
+    ),
+    "detect a.onnx dog.jpg -thresh 0.3": "detect a.onnx dog.jpg --confidence 0.3",
+    "detect a.cfg dog.jpg -letter_box": "detect a.cfg dog.jpg --iou 0.45",
     "detect cfg/a.cfg a.weights dog.jpg": "detect cfg/a.cfg dog.jpg --weights a.weights",
     "track model=hand source=clip.mp4": "detect hand clip.mp4 --track",
     "track model=hand source=clip.mp4 tracker=bytetrack.yaml save_txt=True": (
@@ -222,6 +227,17 @@ def test_a_line_of_another_program_is_translated_and_not_run(
         ("detect a.cfg b.weights dog.jpg --weights c.weights", "left out: b.weights"),
         ("detect a.onnx dog.jpg --backend 3", "left out: backend 3 (onnxruntime, "),
         ("export a.cfg a.onnx --target cpu", "left out: target cpu (onnxruntime, openvino, opencv5)"),
+        (
+            "detector train d.data a.cfg -clear -map -dont_show",
+            "left out: clear (training starts at step 0 anyway), map (AP is measured during training "
+            "anyway), dont_show (no window opens)",
+        ),
+        ("detect a.cfg b.jpg -ext_output", "left out: ext_output (boxes are printed with --json -)"),
+        ("export a.cfg a.onnx --nms 0.4", "not seyolo's words: --nms 0.4; in seyolo:\n  seyolo export a.cfg"),
+        ("export a.cfg a.onnx --nms 0.4", "a.onnx --nms\nleft out: 0.4 (suppression inside a file is at "),
+        ("export a.cfg --nms=0.4 a.onnx", "a.onnx --nms\nleft out: 0.4 (suppression inside a file is at "),
+        ("export a.cfg a.onnx --nms --iou 0.4", "a.onnx --nms\nleft out: iou (suppression inside a file"),
+        ("export a.cfg a.onnx --half 0.5", "a.onnx --half\nleft out: 0.5 (a switch has no value)"),
         ("val a.cfg --data d.yaml --nms 0.45", "left out: nms (AP counts boxes from"),
         ("prune a.cfg b.cfg --ratio 0.3", "ratio 30% is read as the share to remove; macs= is the share to"),
         ("segment predict model=a source=b", "there is no segment"),
@@ -229,6 +245,11 @@ def test_a_line_of_another_program_is_translated_and_not_run(
 )
 def test_what_has_no_word_of_ours_is_named(line: str, part: str, run: Run) -> None:
     assert_refused(run(*line.split()), part)
+
+
+def test_the_thresholds_of_suppression_inside_a_file_are_those_of_export() -> None:
+    usual = USUAL_THRESHOLDS
+    assert f"at confidence {usual.confidence} and IoU {usual.iou_threshold};" in INSIDE
 
 
 def test_class_names_come_from_the_data_file(run: Run, tmp_path: Path) -> None:

@@ -194,6 +194,15 @@ class TestDivide:
         ):
             divide(frames, {"train": 0.5, "val": 0.5}, 0, "folder")
 
+    def test_scenes_that_are_enough_without_test_say_so(self, frames: Dataset) -> None:
+        shares = {"train": 0.6, "val": 0.2, "test": 0.2}
+        with pytest.raises(DataError, match=r"1 scene .* into 3 splits; add images of other scenes$"):
+            divide(frames, shares, 0, "folder")
+        for path in frames.images("train")[2:]:
+            path.unlink()
+        with pytest.raises(DataError, match=r"2 images .* 3 splits; add images, or leave out --test$"):
+            divide(load_dataset(frames.source), shares, 0)
+
     def test_of_several_splits_and_other_formats(self, tmp_path: Path) -> None:
         cvat_voc(tmp_path)
         divided = divide(load_dataset(tmp_path), {"train": 0.5, "val": 0.5}, 0)

@@ -187,6 +187,22 @@ def test_weights_are_told_with_the_part_that_was_taken(tiny_hands: Path, tmp_pat
     assert re.search(r"\d+ of \d+ tensors from .*, the others new", progress.announced()["network"])
 
 
+@pytest.mark.parametrize(
+    ("sparse", "is_told"), [({}, True), ({"sparse_epochs": 0}, False), ({"s": 0.1}, False)]
+)
+def test_sparsity_training_that_few_images_leave_out_is_told(
+    tiny_hands: Path, tmp_path: Path, sparse: dict[str, Any], is_told: bool
+) -> None:
+    seyolo.save(seyolo.load(MODEL, num_classes=1), tmp_path / "a.safetensors")
+    progress = ToldBefore(f"{'sparse' if 's' in sparse else 'finetune'} epoch 1/")
+    options = {"weights": tmp_path / "a.safetensors", "size": 64, "budget": "macs=80%", **sparse}
+    with pytest.raises(KeyboardInterrupt):
+        seyolo.slim(tiny_hands, MODEL, folder=tmp_path / "run", progress=progress, **options)
+    said = "sparsity training: left out, as on few images it takes away what given weights know; "
+    assert (f"{said}--sparse-epochs N trains it" in progress.lines) is is_told
+    assert ("sparse" in progress.announced()["training"]) is ("s" in sparse)
+
+
 def test_weights_that_are_only_pruned_are_not_said_to_be_trained(
     tiny_hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

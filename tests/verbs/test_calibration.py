@@ -9,12 +9,12 @@ import cv2
 import pytest
 
 import seyolo
-from helpers.spot_detector import spot_detector, spot_images
+from helpers.spot_detector import spot_detector, spot_images, write_spots
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import DataError
 from seyolo.letterbox import Fit
 from seyolo.options.export import ExportOptions
-from seyolo.verbs.calibration import CalibrationSet
+from seyolo.verbs.calibration import CalibrationSet, classes_not_shown
 
 
 def test_calibration_images_are_drawn_by_seed(tiny_hands: Path) -> None:
@@ -79,3 +79,17 @@ def test_int8_is_measured_on_a_folder_of_images(tmp_path: Path) -> None:
     assert (exported.files, exported.metrics) == ((out,), {})
     seyolo.export(model, tmp_path / "listed.onnx", int8=True, pictures=paths)
     assert out.read_bytes() == (tmp_path / "listed.onnx").read_bytes()
+
+
+def test_classes_that_the_images_do_not_show_are_named(tmp_path: Path) -> None:
+    dataset = load_dataset(write_spots(tmp_path, train=3))
+    assert dataset.names == ("spot",)
+    assert classes_not_shown(dataset, ["spot"]) == []
+    (line,) = classes_not_shown(dataset, ["face", "Spot", "hand"])
+    assert line.startswith(
+        "warning: the images show 1 of the network's 3 classes, not face, hand; give images"
+    )
+    assert classes_not_shown(dataset, ["face", "hand"]) == []  # labels of other classes say nothing
+    for label in (tmp_path / "labels/train").iterdir():
+        label.write_text("")
+    assert classes_not_shown(load_dataset(dataset.source), ["spot", "hand"]) == []

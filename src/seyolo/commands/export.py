@@ -21,7 +21,7 @@ from seyolo.options.export import ExportOptions, export_ending
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
-from seyolo.report.text import MISSING, MOST_LOST_AP, is_within_noise, noise_text, three_digits
+from seyolo.report.text import MISSING, MOST_LOST_AP, about_as_fast, noise_text, three_digits
 from seyolo.runtime.beside import beside_path
 from seyolo.runtime.shipped import check_network
 from seyolo.sizes import InputSize, size_hw
@@ -122,14 +122,12 @@ def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
 
 def fastest_line(timed: Sequence[ExportedRow]) -> str:
     """Returns the line that runs the fastest file, or names the files that are as fast within the noise."""
-    first, *rest = sorted(timed, key=lambda row: row.p50_ms or 0)
-    fast_ms, least = first.p50_ms or 0, first.noise or 0
-    near = [is_within_noise(row.p50_ms or 0, fast_ms, row.noise or 0, least) for row in rest]
-    equal = [row for number, row in enumerate(rest) if any(near[number:])]  # with those that are faster
-    if not equal:
-        return f"the fastest here: seyolo detect {first.file} IMAGE_OR_FOLDER"
-    noise = noise_text(max(row.noise or 0 for row in (first, *equal)))
-    names = " ".join(str(row.file) for row in (first, *equal))
+    latencies, noises = [row.p50_ms or 0 for row in timed], [row.noise or 0 for row in timed]
+    fast = [timed[place] for place in about_as_fast(latencies, noises)]
+    if len(fast) == 1:
+        return f"the fastest here: seyolo detect {fast[0].file} IMAGE_OR_FOLDER"
+    noise = noise_text(max(row.noise or 0 for row in fast))
+    names = " ".join(str(row.file) for row in fast)
     return f"about as fast here, noise {noise}: measure longer with seyolo benchmark {names}"
 
 

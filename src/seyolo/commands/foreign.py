@@ -19,6 +19,7 @@ from seyolo.commands.detect_targets import SAVED_BY_DEFAULT
 from seyolo.commands.foreign_line import (
     FORMATS,
     MODEL_AND_FILES,
+    SHARE,
     TRAINING,
     WEIGHTS,
     WRITING,
@@ -37,8 +38,7 @@ from seyolo.runtime.shipped import shipped_advice
 OTHER_TASKS = ("segment", "classify", "pose", "obb", "classifier")
 PROGRAMS = ("yolo", "darknet", "darknet.exe", "python", "python3", "seyolo")
 MEANINGLESS = frozenset(
-    "task mode verbose val plots nosave save deterministic simplify ext-output dont-show clear exist-ok "
-    "pretrained map".split()
+    "task mode verbose val plots nosave save deterministic simplify exist-ok pretrained".split()
 )
 """Those that ask for what seyolo does anyway."""
 MEDIA = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?|avif|gif|mp4|avi|mov|mkv|webm)|.*://.*|\d+", re.IGNORECASE)
@@ -52,8 +52,14 @@ WHY = {
     "workers": "seyolo takes as many as there are cores",
     "iou": "AP counts boxes from an IoU of 0.5 to 0.95 on",
     "data": "class names are in the model, or: --names FILE",
+    "clear": "training starts at step 0 anyway",
+    "map": "AP is measured during training anyway",
+    "dont-show": "no window opens",
+    "ext-output": "boxes are printed with --json -",
 }
 """Reasons why a setting is left out."""
+INSIDE = "suppression inside a file is at confidence 0.25 and IoU 0.6; detect has --confidence and --iou"
+WHY_OF_EXPORT = WHY | {"iou": INSIDE, "confidence": INSIDE}
 DARKNET_IOU = "0.45"
 """Threshold of Darknet's suppression."""
 MOST_SPOKEN = 4
@@ -127,8 +133,10 @@ def _written(line: Line, own: Mapping[str, int]) -> list[str]:
         is_switch = own.get(name) == 0
         if name in own:
             options += [f"--{name}", *([] if is_switch else values or ["VALUE"])]
+            if is_switch and values and SHARE.fullmatch(values[-1]):
+                line.left_out.append(f"{values[-1]} ({INSIDE if name == 'nms' else 'a switch has no value'})")
         elif name not in MEANINGLESS:
-            reason = WHY.get(name)
+            reason = (WHY_OF_EXPORT if line.verb == "export" else WHY).get(name)
             line.left_out.append(line.typed.get(name, name) + (f" ({reason})" if reason else ""))
     return [*files, *options]
 
@@ -319,7 +327,9 @@ def _convert_results(line: Line) -> None:
         settings["json"] = settings.pop("out")
     if video := line.take("out-filename"):
         settings.setdefault("out", [Path(video).stem])
-    if line.spoken[0] in ("detector test", "detector demo"):
+    is_cfg = settings.get("model", [""])[-1].endswith(".cfg")
+    is_darknet = is_cfg and any(re.match(r"-\w{2}", word) for word in line.spoken)
+    if is_darknet or line.spoken[0] in ("detector test", "detector demo"):
         settings.setdefault("iou", [DARKNET_IOU])
 
 

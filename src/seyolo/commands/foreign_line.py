@@ -111,6 +111,8 @@ def read_words(line: Line, words: list[str], own: Mapping[str, int]) -> None:
         is_known = name in own or name in OPTIONS or name in SAME or name in OTHERS
         if is_dashed or (equals and is_known and not Path(word).exists()):
             values = [value] if equals else _values(name, words, own)
+            if own.get(name) == 0 and values and SHARE.fullmatch(values[-1]):  # a switch has no value
+                line.spoken.append(f"{typed} {values[-1]}")
             if name not in own or not is_dashed:
                 line.spoken += [typed if is_dashed else f"{typed}="] if is_known or line.spoken else []
             _set(line, name, values, typed.lstrip("-"), is_own=name in own)

@@ -40,6 +40,8 @@ from seyolo.runtime.shipped import (
 )
 from seyolo.sizes import InputSize, size_hw
 
+INT8_OPERATORS = frozenset({"ConvInteger", "DequantizeLinear", "QLinearConv"})
+
 
 def info(
     model: str,
@@ -177,6 +179,7 @@ def _onnx(model: str, path: Path, size: InputSize | None) -> Told:
         "inputs": [asdict(item) for item in file.inputs],
         "outputs": [asdict(item) for item in file.outputs],
         "operators": dict(costs.operators),
+        "int8": not INT8_OPERATORS.isdisjoint(costs.operators),
         "about": about,
         "layers": layers,
     }

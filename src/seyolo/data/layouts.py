@@ -19,7 +19,7 @@ from typing import NamedTuple
 from seyolo.data.contents import Contents
 from seyolo.data.formats.coco import read_coco
 from seyolo.data.formats.coco_layout import find_splits
-from seyolo.data.formats.darknet_data import read_darknet_data
+from seyolo.data.formats.darknet_data import read_darknet_data, read_darknet_list
 from seyolo.data.formats.data_yaml import read_data_yaml
 from seyolo.data.formats.foreign import foreign, without_images
 from seyolo.data.formats.labelme import read_labelme
@@ -253,7 +253,9 @@ WEAKER: _Layouts = (_voc_apart, partial(_named_yolo, names=(_MAKESENSE,)))
 
 
 def read_named(path: Path) -> Contents:
-    """Reads YOLO labels by the file of their class names."""
+    """Reads YOLO labels by the file of their class names, or by a list of images beside such a file."""
+    if path.is_file() and is_picture(read_start(path).strip().partition("\n")[0].strip()):
+        return read_darknet_list(path, NAME_FILES)
     tree = Tree(path.parent)
     splits, notes = split_folders(tree, "")
     return read_yolo_names(path, path.parent, splits, notes)

@@ -154,7 +154,9 @@ def divide(dataset: Dataset, shares: Mapping[str, float], seed: int, by: str | N
     numbers = numbers_of(images, by)
     if len(set(numbers)) < len(shares):
         said = f"{described(numbers, by)} cannot be divided into {len(shares)} splits; add images"
-        raise DataError(f"{dataset.source}: {said}{'' if by is None else ' of other scenes'}")
+        said += "" if by is None else " of other scenes"
+        is_enough = "test" in shares and len(set(numbers)) == len(shares) - 1
+        raise DataError(f"{dataset.source}: {said}{', or leave out --test' if is_enough else ''}")
     chosen = deal([classes[image] for image in images], numbers, list(shares.values()), seed)
     return _with_parts(dataset, images, [list(shares)[part] for part in chosen], before, shares)
 

@@ -50,6 +50,14 @@ def is_within_noise(latency_ms: float, fastest_ms: float, *noises: float) -> boo
     return latency_ms / fastest_ms - 1 < max(noises)
 
 
+def about_as_fast(latencies_ms: Sequence[float], noises: Sequence[float]) -> list[int]:
+    """Returns the place of the fastest, then of the others up to the slowest that is within the noise."""
+    first, *rest = sorted(range(len(latencies_ms)), key=latencies_ms.__getitem__)
+    own = latencies_ms[first], noises[first]
+    near = [is_within_noise(latencies_ms[place], own[0], noises[place], own[1]) for place in rest]
+    return [first, *(place for number, place in enumerate(rest) if any(near[number:]))]
+
+
 def percent_text(part: float, whole: float) -> str:
     """Formats a share of a whole: 30 %."""
     return f"{100 * part / whole:.0f} %"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from seyolo.class_names import listed, same_classes
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset
@@ -98,6 +99,17 @@ def few_images(dataset: Dataset) -> list[str]:
         return []
     advice = f"give {FEW_IMAGES} or more, labelled or not"
     return [f"warning: {counted(count, 'image')} to prune and repair on, which is few; {advice}"]
+
+
+def classes_not_shown(dataset: Dataset, names: Sequence[str]) -> list[str]:
+    """Returns a line where the labels of the images show only some of a network's classes."""
+    order = same_classes(dataset.names, names)
+    shown = {order[label] for sample in dataset.split("train") for label in sample.class_ids} - {None}
+    if not shown or len(shown) == len(names):
+        return []
+    others = listed([name for index, name in enumerate(names) if index not in shown])
+    said = f"the images show {len(shown)} of the network's {counted(len(names), 'class')}, not {others}"
+    return [f"warning: {said}; give images of these, too, or their AP may fall"]
 
 
 def boxes_found_again(dense: DarknetModel, slim_model: DarknetModel, images: CalibrationSet) -> FoundAgain:

@@ -85,12 +85,14 @@ def export_file(
         tell(progress, dataset.introduction([name for name in ("train", "val") if name in dataset.splits]))
     random = is_zoo_name(str(model)) and start.weights is None
     opened = resized(open_model(model, start, device=options.device, random=random), options.size)
+    if options.int8 or len(outs) > 1:
+        _check_holds(opened, outs, fitting)
     if dataset is not None and options.tile:
         dataset = dataset.tiled(options.tiling(input_size(opened, None)))
     measured = dataset if dataset is not None and "val" in dataset.splits and not options.nms else None
     images = [] if dataset is None else int8_images(dataset, options.pictures)
-    if len(outs) > 1:
-        _check_holds(opened, outs, fitting, images)
+    if options.int8:
+        fit_images(images[:LEAST_IMAGES], Fit.of(opened.network.net))  # too few are refused
     before = _metrics_of_float(opened, measured, progress) if measured else None
     written, refused = _write(opened, outs, fitting, images, progress)
     files = tuple(path for each, _ in written for path in each.files)
@@ -133,14 +135,10 @@ def _checked(
     return fitting
 
 
-def _check_holds(
-    model: DarknetModel, outs: Sequence[Path], fitting: Sequence[FileOptions], images: Sequence[Image]
-) -> None:
-    """Refuses, before any file is written, a network that a format cannot hold and too few images."""
+def _check_holds(model: DarknetModel, outs: Sequence[Path], fitting: Sequence[FileOptions]) -> None:
+    """Refuses, before anything is computed, a network that a format cannot hold."""
     refused = []
     for out, options in zip(outs, fitting, strict=True):
-        if options.int8:
-            fit_images(images[:LEAST_IMAGES], Fit.of(model.network.net))
         try:
             checked_format(out, options).check(model, out, options)
         except ExportError as error:

@@ -29,6 +29,7 @@ from seyolo.torchnet.device import torch_device
 from seyolo.verbs.calibration import (
     CalibrationSet,
     boxes_found_again,
+    classes_not_shown,
     few_images,
     planner_on,
     repair_on,
@@ -199,6 +200,7 @@ class _Job:
         if self.plan is None:
             tell(progress, self.dataset.introduction(["train"]))
         tell(progress, few_images(self.dataset))
+        tell(progress, classes_not_shown(self.dataset, self.dense.names))
         is_measured = self.plan is None and self.importance is None and self.options.measures_obs
         until = " before the repair" if repairs and self.options.repair != "none" else ""
         return TimedStages(progress or Silent(), STAGES_S if is_measured else {}, until)

@@ -21,7 +21,7 @@ from seyolo.options.keywords import SlimKeywords
 from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.stored import SLIM_FILE, read_slim_options, stored_slim
-from seyolo.progress import Keeping, Progress, Silent, kept_warnings, shown_progress
+from seyolo.progress import Keeping, Progress, Silent, kept_warnings, shown_progress, tell
 from seyolo.report.outcomes import SlimOutcome
 from seyolo.results import RESULTS_FILE, SlimResults, read_results
 from seyolo.runs import NewRun, existing_run, new_run, resumed_run
@@ -207,7 +207,11 @@ def _resolved(options: SlimOptions, progress: Progress | None) -> SlimOptions:
         raise UsageError("--epochs 0 leaves out dense training: give trained weights with --weights")
     if options.epochs == 0 and options.freeze:
         raise UsageError("--freeze is of dense training; train with --epochs, or leave it out")
-    return with_effort(options, USUAL_EPOCHS)
+    chosen = with_effort(options, USUAL_EPOCHS)
+    if options.sparse_epochs is None and chosen.sparse_epochs == 0:
+        reason = "as on few images it takes away what given weights know"
+        tell(progress, [f"sparsity training: left out, {reason}; --sparse-epochs N trains it"])
+    return chosen
 
 
 def _is_whole(options: SlimOptions) -> bool:

@@ -134,3 +134,29 @@ def test_a_hash_in_a_path_is_part_of_it(tmp_path: Path) -> None:
     write_text(tmp_path / "set #2/list #1.txt", "more/x #1.png\n")
     data.write_text("train = list #1.txt\nnames = obj.names\n")
     assert [sample.image.name for sample in load_dataset(data).split("train")] == ["x #1.png"]
+
+
+def test_a_list_alone_is_its_own_images_with_the_names_beside_it(data: Path) -> None:
+    path = data.with_name("val.txt")
+    dataset = load_dataset(path)
+    assert (dataset.names, list(dataset.splits)) == (NAMES, ["train"])
+    listed = [path.parent / line for line in path.read_text().split()]
+    assert dataset.images("train") == sorted(listed)
+    assert [list(sample.class_ids) for sample in dataset.split("train")] == [
+        list(sample.class_ids) for sample in load_dataset(data).split("val")
+    ]
+    assert dataset.described()[0] == f"data: YOLO of Darknet, val.txt; train {len(listed)} images"
+    assert dataset.remarks == (f"{path}: the class names are those of {path.with_name('obj.names')}",)
+
+
+def test_a_list_without_class_names_or_with_two_kinds_asks_for_the_data_file(data: Path) -> None:
+    path, names = data.with_name("val.txt"), data.with_name("obj.names")
+    write_text(data.with_name("same.names"), names.read_text())
+    assert load_dataset(path).names == NAMES
+    other = write_text(data.with_name("other.names"), "foot\n")
+    with pytest.raises(DataError, match=r"other\.names differ; give the \.data file that names the list"):
+        load_dataset(path)
+    for file in (names, other, data.with_name("same.names")):
+        file.unlink()
+    with pytest.raises(DataError, match=r"val\.txt: a list of images, and no \.names file is in"):
+        load_dataset(path)

@@ -59,6 +59,18 @@ def test_models_within_the_noise_are_said_to_be_about_as_fast(slower: float, is_
     assert noise_lines(rows[1:]) == [f"noise of p50: ±3 %{RAM}"]
 
 
+def test_models_are_about_as_fast_up_to_the_slowest_within_the_noise() -> None:
+    """The noise of c reaches down to a, so b, which is faster than c, is not passed over."""
+    measured = [("c", 10.8, 0.2), ("d", 14.0, 0.01), ("b", 10.5, 0.01), ("a", 10.0, 0.01)]
+    rows = [row(f"{name}.onnx", total_p50_ms=ms, total_noise=noise) for name, ms, noise in measured]
+    assert noise_lines(rows) == [
+        f"noise of p50: ±20 %{RAM}",
+        "b.onnx onnxruntime is about as fast as a.onnx onnxruntime (within the noise)",
+        "c.onnx onnxruntime is about as fast as a.onnx onnxruntime (within the noise)",
+    ]
+    assert noise_lines([rows[1], *rows[2:]]) == [f"noise of p50: ±1 %{RAM}"]
+
+
 def test_it_fits_into_80_columns_with_everything_in_it() -> None:
     splits = {split: SplitMetrics(0.5, 0.9) for split in ("val", "val_small", "test", "test_small")}
     name = "a_name_of_a_file_that_is_longer_than_any_column.onnx"

@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,24 @@ def read_darknet_data(source: Path, top: Path | None = None) -> YoloFiles:
     is_cvat = any(path.is_dir() for path in source.parent.glob("obj_*_data"))
     layout = "YOLO 1.1 as CVAT exports it" if is_cvat else "YOLO of Darknet"
     return YoloFiles(source, names, splits, roots, layout, finder, _UNDER_IMAGES)
+
+
+def read_darknet_list(source: Path, name_files: Iterable[str]) -> YoloFiles:
+    """Reads a list of images as the split `train`, with class names from a `.names` file beside it.
+
+    Raises DataError without one, also by the names in `name_files`, and where several differ.
+    """
+    paths = {*source.parent.glob("*.names"), *(source.parent / name for name in name_files)}
+    found = {read_class_names(path): path for path in sorted(paths) if path.is_file()}
+    if len(found) != 1:
+        files = " and ".join(map(str, found.values()))
+        said = f"{files} differ" if found else f"no .names file is in {source.parent}"
+        way = "give the .data file that names the list and its classes"
+        raise DataError(f"{source}: a list of images, and {said}; {way}")
+    ((names, path),) = found.items()
+    finder = Finder(top_of(source), notes=[f"{source}: the class names are those of {path}"])
+    layout, splits = "YOLO of Darknet", {"train": (source,)}
+    return YoloFiles(source, names, splits, _roots(source), layout, finder, _UNDER_IMAGES)
 
 
 def _roots(source: Path) -> tuple[Path, ...]:

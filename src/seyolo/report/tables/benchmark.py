@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.report.text import MISSING, is_within_noise, noise_text, share_text, three_digits
+from seyolo.report.text import MISSING, about_as_fast, noise_text, share_text, three_digits
 
 if TYPE_CHECKING:
     from seyolo.verbs.benchmark import Compared
@@ -25,14 +25,8 @@ def noise_lines(rows: Sequence[Compared]) -> list[str]:
     """Returns how noisy the latencies were and what RAM is, and the models as fast within the noise."""
     noise = f"noise of p50: {noise_text(max(row.total_noise for row in rows))}"
     noise += "; RAM: MB of the whole process, not of the file"
-    fastest, names = min(rows, key=lambda row: row.total_p50_ms), model_names(rows)
-    equal = [
-        name
-        for name, row in zip(names, rows, strict=True)
-        if row is not fastest
-        and is_within_noise(row.total_p50_ms, fastest.total_p50_ms, row.total_noise, fastest.total_noise)
-    ]
-    first = names[[*rows].index(fastest)]
+    places = about_as_fast([row.total_p50_ms for row in rows], [row.total_noise for row in rows])
+    first, *equal = [model_names(rows)[place] for place in places]
     return [noise, *(f"{name} is about as fast as {first} (within the noise)" for name in equal)]
 
 
