@@ -100,15 +100,17 @@ def test_weights_beside_a_cfg_are_named_where_none_are_given(wide_cfg: Path) -> 
         weights.unlink(missing_ok=True)
         told = Told()
         with_model(options, told)
-        assert len(told.lines) == 1
+        letterboxed = "images are letterboxed, as always with new weights; wide.cfg stretches them"
+        assert told.lines[1:] == [letterboxed]
         weights.touch()
         with_model(options, told)
-        assert told.lines[2] == (
+        assert told.lines[3] == letterboxed
+        assert told.lines[4] == (
             "warning: wide.weights beside wide.cfg is not used, training starts from new weights: "
             f"--weights {weights} starts from it"
         )
         with_model(replace(options, weights=weights), told)
-        assert len(told.lines) == 4
+        assert len(told.lines) == 6
 
 
 def test_a_stopped_wide_run_goes_on(

@@ -302,7 +302,7 @@ def summary(results: SlimResults, verdict: Verdict) -> str:
     split = shown_of(results)
     if math.isfinite(dense.metrics[split].ap):
         before, after = dense.metrics[split].ap, slim.metrics[split].ap
-        change = "" if verdict.few else relative_text(before, after)
+        change = "" if verdict.few or verdict.failure else relative_text(before, after)
         compared = f", {change}" if change else f" instead of {share_text(before)}{verdict.remark()}"
         parts.append(f"AP on {split} {share_text(after)}{compared}")
     parts.append(ratio_text(dense.macs, slim.macs, "fewer MACs", "more MACs", "as many MACs"))

@@ -108,7 +108,7 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
         options = replace(options, model=DEFAULT_MODEL)
     if options.size is None:
         options = replace(options, size=_own_size(options, progress or Silent()))
-    tell(progress or Silent(), _weights_beside(options))
+    tell(progress or Silent(), _new_weights(options))
     if options.names is not None and options.weights is None and not is_checkpoint(options.model):
         advice = "give these with --weights, or leave --names out: a new network has the classes of the data"
         raise UsageError(f"--names {options.names}: names the classes of trained weights; {advice}")
@@ -116,14 +116,18 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
     return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
 
 
-def _weights_beside(options: SlimOptions | TrainOptions) -> list[str]:
-    """Returns a line on the weights of the same name beside a `.cfg`, which training does not take."""
+def _new_weights(options: SlimOptions | TrainOptions) -> list[str]:
+    """Returns what new weights of a `.cfg` do not take from it: how images get in, and weights beside it."""
     cfg = Path(str(options.model))
-    weights = weights_beside(cfg)
-    if weights is None or options.weights is not None:
+    if cfg.suffix != ".cfg" or options.weights is not None:
         return []
-    start = f"training starts from new weights: --weights {weights} starts from it"
-    return [f"warning: {weights.name} beside {cfg.name} is not used, {start}"]
+    lines = []
+    if not describe(cfg)[0].net.letter_box:
+        lines.append(f"images are letterboxed, as always with new weights; {cfg.name} stretches them")
+    if weights := weights_beside(cfg):
+        start = f"training starts from new weights: --weights {weights} starts from it"
+        lines.append(f"warning: {weights.name} beside {cfg.name} is not used, {start}")
+    return lines
 
 
 def _own_size(options: SlimOptions | TrainOptions, progress: Progress) -> InputSize:
