@@ -9,7 +9,7 @@ from seyolo.progress import Advance, Silent
 
 
 class StopIn(Silent):
-    """Interrupts after the second step of an epoch, such as `train epoch 2/2`."""
+    """Interrupts after the second step of an epoch, such as `train epoch 2/2` or `train epoch 2/`."""
 
     def __init__(self, place: str) -> None:
         self.stage, _, self.epoch = place.rpartition(" epoch ")
@@ -20,7 +20,7 @@ class StopIn(Silent):
 
         def advance(count: int, note: str) -> None:
             nonlocal done
-            if title == self.stage and note.partition(",")[0] == f"epoch {self.epoch}" and count == 1:
+            if title == self.stage and note.startswith(f"epoch {self.epoch}") and count == 1:
                 done += count
                 if done == 2:
                     raise KeyboardInterrupt

@@ -194,7 +194,7 @@ def test_sparsity_training_that_few_images_leave_out_is_told(
     tiny_hands: Path, tmp_path: Path, sparse: dict[str, Any], is_told: bool
 ) -> None:
     seyolo.save(seyolo.load(MODEL, num_classes=1), tmp_path / "a.safetensors")
-    progress = ToldBefore(f"{'sparse' if 's' in sparse else 'finetune'} epoch 1/")
+    progress = ToldBefore(f"{'sparse' if 's' in sparse else 'finetuned'} epoch 1/")
     options = {"weights": tmp_path / "a.safetensors", "size": 64, "budget": "macs=80%", **sparse}
     with pytest.raises(KeyboardInterrupt):
         seyolo.slim(tiny_hands, MODEL, folder=tmp_path / "run", progress=progress, **options)
