@@ -19,13 +19,13 @@ from seyolo.commands.detect_targets import SAVED_BY_DEFAULT
 from seyolo.commands.foreign_line import (
     FORMATS,
     MODEL_AND_FILES,
-    SHARE,
     TRAINING,
     WEIGHTS,
     WRITING,
     Line,
     line_of,
     read_words,
+    stray_value,
 )
 from seyolo.darknet.zoo import DEFAULT_MODEL, QUICK_MODEL, is_zoo_name
 from seyolo.data.unpacking import is_archive
@@ -133,8 +133,8 @@ def _written(line: Line, own: Mapping[str, int]) -> list[str]:
         is_switch = own.get(name) == 0
         if name in own:
             options += [f"--{name}", *([] if is_switch else values or ["VALUE"])]
-            if is_switch and values and SHARE.fullmatch(values[-1]):
-                line.left_out.append(f"{values[-1]} ({INSIDE if name == 'nms' else 'a switch has no value'})")
+            if stray := stray_value(name, values, own):
+                line.left_out.append(f"{stray} ({INSIDE if name == 'nms' else 'a switch has no value'})")
         elif name not in MEANINGLESS:
             reason = (WHY_OF_EXPORT if line.verb == "export" else WHY).get(name)
             line.left_out.append(line.typed.get(name, name) + (f" ({reason})" if reason else ""))

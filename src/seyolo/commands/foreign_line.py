@@ -97,6 +97,11 @@ def line_of(words: list[str], app: App) -> tuple[Line | None, list[str]]:
     return (Line(MODES[modes[0]], ["mode="]) if modes and modes[0] in MODES else None), words
 
 
+def stray_value(name: str, values: list[str], own: Mapping[str, int]) -> str:
+    """Returns the number behind one of the verb's own switches, which have no value; empty without one."""
+    return values[-1] if own.get(name) == 0 and values and SHARE.fullmatch(values[-1]) else ""
+
+
 def read_words(line: Line, words: list[str], own: Mapping[str, int]) -> None:
     """Reads settings and files; notes the words that are not seyolo's."""
     words = list(words)
@@ -111,8 +116,8 @@ def read_words(line: Line, words: list[str], own: Mapping[str, int]) -> None:
         is_known = name in own or name in OPTIONS or name in SAME or name in OTHERS
         if is_dashed or (equals and is_known and not Path(word).exists()):
             values = [value] if equals else _values(name, words, own)
-            if own.get(name) == 0 and values and SHARE.fullmatch(values[-1]):  # a switch has no value
-                line.spoken.append(f"{typed} {values[-1]}")
+            if stray := stray_value(name, values, own):
+                line.spoken.append(f"{typed} {stray}")
             if name not in own or not is_dashed:
                 line.spoken += [typed if is_dashed else f"{typed}="] if is_known or line.spoken else []
             _set(line, name, values, typed.lstrip("-"), is_own=name in own)

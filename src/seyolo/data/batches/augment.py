@@ -94,10 +94,11 @@ def draw_layout(
     height, width = size_hw
     whole = Tile(0, 0, width, height)
     if generator.random() >= recipe.mosaic:
-        return Layout((whole,), size_hw, False, is_stretched)
+        return Layout((whole,), size_hw, is_mosaic=False, is_stretched=is_stretched)
     probabilities = np.asarray(recipe.grid_probabilities, dtype=np.float64)
     side = 1 + int(generator.choice(len(probabilities), p=probabilities / probabilities.sum()))
-    return Layout(guillotine(whole, side * side, generator), size_hw, True, is_stretched)
+    tiles = guillotine(whole, side * side, generator)
+    return Layout(tiles, size_hw, is_mosaic=True, is_stretched=is_stretched)
 
 
 def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile, ...]:

@@ -26,7 +26,8 @@ def noise_lines(rows: Sequence[Compared]) -> list[str]:
     noise = f"noise of p50: {noise_text(max(row.total_noise for row in rows))}"
     noise += "; RAM: MB of the whole process, not of the file"
     places = about_as_fast([row.total_p50_ms for row in rows], [row.total_noise for row in rows])
-    first, *equal = [model_names(rows)[place] for place in places]
+    names = model_names(rows)
+    first, *equal = [names[place] for place in places]
     return [noise, *(f"{name} is about as fast as {first} (within the noise)" for name in equal)]
 
 
